@@ -1,0 +1,230 @@
+"""Composing a config with Hydra, and refusing what is wrong in it before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lstmlab import paths, plugins, registry
+from lstmlab.errors import LstmlabError, nearest
+from lstmlab.schema import CellConfig, ReportConfig, RunConfig, StudyConfig, TopConfig, TrainConfig
+
+T = TypeVar("T")
+GROUPS = ("cell", "task", "train", "study", "report")
+
+
+class ConfigError(LstmlabError):
+    """A config that cannot be run: which key, which value, what is allowed."""
+
+
+@dataclass
+class Settings:
+    """A checked config: one run, and the study and report that it may belong to."""
+
+    run: RunConfig
+    study: StudyConfig
+    report: ReportConfig
+    outputs: str | None
+    workers: int | None
+
+
+class PluginConf(SearchPathPlugin):
+    """Adds the conf folder of every plugin to Hydra's search path."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append ours and the plugins' folders."""
+        for folder in plugins.conf_folders():
+            search_path.append("lstmlab", f"file://{folder}")
+
+
+Plugins.instance().register(PluginConf)
+
+
+def _store_fallbacks() -> None:
+    """Let a registered cell or task do without a file in conf/cell or conf/train."""
+    fallbacks = {("cell", name): dataclasses.asdict(CellConfig(name)) for name in registry.cell}
+    fallbacks |= {("train", name): {"defaults": ["default"]} for name in registry.task}
+    folders = [paths.assets("conf"), *plugins.conf_folders()]
+    for (group, name), node in fallbacks.items():
+        if not any((folder / group / f"{name}.yaml").is_file() for folder in folders):
+            ConfigStore.instance().store(name, node, group=group, provider="lstmlab")
+
+
+def parse(overrides: Iterable[str]) -> list[Override]:
+    """Parse overrides as Hydra does, and refuse additions and deletions of keys."""
+    texts = list(overrides)
+    try:
+        parsed = OverridesParser.create().parse_overrides(texts)
+    except HydraException as error:
+        raise ConfigError(f"An override cannot be read: {_first_line(error)} Write key=value.") from None
+    for override in parsed:
+        if override.is_add() or override.is_delete():
+            raise ConfigError(
+                f"{override.input_line!r}: keys cannot be added or removed; write "
+                f"{override.input_line.lstrip('+~')!r} to set one."
+            )
+    return parsed
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """Return the config that ``overrides`` describe.
+
+    Raises:
+        ConfigError: for an unknown key or choice, with what is allowed and the nearest name.
+    """
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line!r} holds several values. One run takes one value: use `lstmlab run -m`, "
+                "or `lstmlab study` for task, cell and seed."
+            )
+    choices = [o.input_line for o in parsed if o.key_or_group in GROUPS]
+    _store_fallbacks()
+    with hydra.initialize_config_dir(str(paths.assets("conf")), version_base="1.3"):
+        for override in parsed:
+            if override.key_or_group in GROUPS:
+                _check_choice(override)
+        try:
+            chosen = hydra.compose("config", choices)
+            for override in parsed:
+                if override.key_or_group not in GROUPS:
+                    _check_key(chosen, override)
+            return hydra.compose("config", [o.input_line for o in parsed])
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"The config cannot be composed: {_first_line(error)}") from None
+
+
+def check(config: DictConfig) -> Settings:
+    """Return the config as typed objects.
+
+    Raises:
+        ConfigError: for a value of the wrong type or out of range, or an unknown key in a file.
+    """
+    try:
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"The config cannot be resolved: {_first_line(error)}") from None
+    top = _typed(TopConfig, {k: v for k, v in plain.items() if k not in GROUPS}, "")
+    return Settings(
+        run=check_run({k: plain[k] for k in ("cell", "task", "train", "seed")}),
+        study=_typed(StudyConfig, plain["study"], "study"),
+        report=_typed(ReportConfig, plain["report"], "report"),
+        outputs=top.outputs,
+        workers=top.workers,
+    )
+
+
+def check_run(plain: Mapping[str, Any]) -> RunConfig:
+    """Return the part of a config that one run depends on, from plain dictionaries."""
+    name = plain["task"].get("name")
+    registry.cell.entry(plain["cell"].get("name"))
+    return RunConfig(
+        cell=_typed(CellConfig, plain["cell"], "cell"),
+        task=_typed(registry.task.get(name).Config, plain["task"], "task"),
+        train=_typed(TrainConfig, plain["train"], "train"),
+        seed=_typed(TopConfig, {"seed": plain["seed"]}, "").seed,
+    )
+
+
+def _check_choice(override: Override) -> None:
+    group, name = override.key_or_group, str(override.value())
+    known = GlobalHydra.instance().config_loader().get_group_options(group)
+    if name not in known:
+        raise ConfigError(
+            f"{group}={name}: there is no {group} called {name!r}.{nearest(name, known)} "
+            f"Known: {', '.join(known)}."
+        )
+
+
+def _check_key(chosen: DictConfig, override: Override) -> None:
+    key = override.key_or_group
+    if key.split(".")[0] == "hydra":
+        return
+    node: Any = chosen
+    done: list[str] = []
+    for part in key.split("."):
+        allowed = [str(k) for k in node] if isinstance(node, DictConfig) else []
+        if part not in allowed:
+            where = ".".join(done)
+            full = [_join(where, k) for k in allowed]
+            raise ConfigError(
+                f"{override.input_line}: there is no key {key!r}.{nearest(key, full)} "
+                f"Allowed{' in ' + where if where else ''}: {', '.join(full) or 'nothing below'}."
+            )
+        node = node[part]
+        done.append(part)
+
+
+def _typed(schema: type[T], plain: Mapping[str, Any], where: str) -> T:
+    known = {f.name: f for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    structured = OmegaConf.structured(schema)
+    for key, value in plain.items():
+        if key not in known:
+            raise ConfigError(
+                f"{_join(where, key)}={value!r}: there is no such key.{nearest(key, known)} Allowed: {', '.join(known)}."
+            )
+        _assign(structured, known[key], value, where)
+    missing = [k for k in known if OmegaConf.is_missing(structured, k)]
+    if missing:
+        raise ConfigError(f"The group {where} must also give {', '.join(missing)}.")
+    return OmegaConf.to_object(structured)  # type: ignore[return-value]
+
+
+def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, where: str) -> None:
+    refused = f"{_join(where, field.name)}={value!r}: expected {_allowed(field)}"
+    try:
+        OmegaConf.update(structured, field.name, value)
+    except OmegaConfBaseException:
+        raise ConfigError(f"{refused}.") from None
+    value = structured[field.name]
+    limits = field.metadata
+    if value is None:
+        return
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{refused}.")
+    if "choices" in limits and value not in limits["choices"]:
+        raise ConfigError(f"{refused}.{nearest(value, limits['choices'])}")
+    inside = (
+        ("low" not in limits or value >= limits["low"])
+        and ("high" not in limits or value <= limits["high"])
+        and ("above" not in limits or value > limits["above"])
+        and ("below" not in limits or value < limits["below"])
+    )
+    if not inside:
+        raise ConfigError(f"{refused}.")
+
+
+def _allowed(field: dataclasses.Field[Any]) -> str:
+    words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+    kind, _, null = str(field.type).partition(" | ")
+    text = words.get(kind, kind)
+    limits = field.metadata
+    if "choices" in limits:
+        text = "one of " + ", ".join(limits["choices"])
+    bounds = {"low": "at least", "above": "above", "high": "at most", "below": "below"}
+    limit = " and ".join(f"{word} {limits[k]}" for k, word in bounds.items() if k in limits)
+    return " ".join(part for part in (text, limit, "or null" if null else "") if part)
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

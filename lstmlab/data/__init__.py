@@ -1,0 +1,7 @@
+"""Datasets: where the numbers come from, with licence, source and version; importing registers them."""
+
+from lstmlab.data._dataset import Dataset
+from lstmlab.data.embedded import CO2, CPythonReference
+from lstmlab.data.generated import Adding
+
+__all__ = ["CO2", "Adding", "CPythonReference", "Dataset"]

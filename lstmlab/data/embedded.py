@@ -1,0 +1,62 @@
+"""Real data that needs no download: it ships inside libraries that this project uses anyway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lstmlab.data._dataset import Dataset
+from lstmlab.registry import dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataset("co2")
+class CO2(Dataset):
+    """Weekly CO2 at Mauna Loa, 1958 to 2001, from statsmodels."""
+
+    title = "Atmospheric CO2 from continuous air samples at Mauna Loa Observatory, Hawaii, weekly"
+    kind = "embedded"
+    licence = "public domain (as stated in statsmodels.datasets.co2)"
+    source = "statsmodels.datasets.co2"
+    citation = (
+        "Keeling, C. D. and Whorf, T. P. (2004), Atmospheric CO2 concentrations derived from flask air "
+        "samples at sites in the SIO network, in Trends, CDIAC, Oak Ridge National Laboratory"
+    )
+    unit = "ppm"
+
+    def load(self) -> pd.Series:
+        """Return one value a week; missing weeks are NaN."""
+        import statsmodels.datasets.co2 as co2
+
+        return co2.load_pandas().data["co2"]
+
+    def content(self) -> bytes:
+        """Return the values' bytes."""
+        return self.load().to_numpy("float64").tobytes()
+
+
+@dataset("cpython_reference")
+class CPythonReference(Dataset):
+    """CPython's language reference, the text behind help("assert")."""
+
+    title = "The Python language reference, as help() shows it"
+    kind = "embedded"
+    licence = "PSF-2.0"
+    source = "pydoc_data.topics in Python's standard library"
+    citation = "Python Software Foundation, The Python Language Reference"
+
+    def load(self) -> str:
+        """Return all topics in one text, each paragraph once.
+
+        A fifth of the text is paragraphs that several topics share. Left in, they would stand in
+        the training and in the test split, and a model would be paid for remembering them.
+        """
+        from pydoc_data.topics import topics
+
+        paragraphs = (p for name in sorted(topics) for p in topics[name].split("\n\n"))
+        return "\n\n".join(dict.fromkeys(paragraphs))
+
+    def content(self) -> bytes:
+        """Return the text's bytes."""
+        return self.load().encode()

@@ -1,0 +1,30 @@
+"""Errors that a user can act on: the command line prints them without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LstmlabError(Exception):
+    """Something that the user asked for cannot be done; the message says what, where and what to do."""
+
+    exit_code = 2
+
+
+class TrainingFailed(LstmlabError):
+    """A training that started and could not go on (a loss that is not finite, for example)."""
+
+    exit_code = 1
+
+
+class StudyIncomplete(LstmlabError):
+    """A study ended with runs that failed; everything that finished is kept."""
+
+    exit_code = 1
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the closest allowed name, or an empty string."""
+    close = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

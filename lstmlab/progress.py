@@ -1,0 +1,40 @@
+"""One progress bar: a widget in Jupyter, a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from tqdm.auto import tqdm
+
+LINE_EVERY = 10.0  # seconds between two lines in a log
+
+
+def bar(total: int, description: str, unit: str = "run") -> tqdm[Any]:
+    """Return a tqdm bar that suits where its output goes."""
+    in_notebook = issubclass(tqdm, _notebook_type())
+    kind = tqdm if in_notebook or sys.stderr.isatty() else _Lines
+    return kind(total=total, desc=description, unit=unit, dynamic_ncols=True, smoothing=0.05)
+
+
+def _notebook_type() -> type:
+    from tqdm.notebook import tqdm as notebook
+
+    return notebook
+
+
+class _Lines(tqdm):  # type: ignore[type-arg]
+    """Prints a line now and then instead of redrawing one."""
+
+    _last = 0.0
+
+    def display(self, *args: Any, **kwargs: Any) -> None:
+        now = time.monotonic()
+        if now - self._last < LINE_EVERY and self.n != self.total:
+            return
+        self._last = now
+        print(str(self), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self.disable = True

@@ -1,0 +1,102 @@
+"""Structured configs: what each key of a config may hold. `lstmlab.config` checks against them."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Declare a config key with what it allows.
+
+    Args:
+        default: without one, the YAML file has to give the value.
+        low, above: smallest allowed value, or a value that it must exceed.
+        high, below: largest allowed value, or a value that it must stay under.
+        choices: the allowed words.
+    """
+    limits = {"low": low, "above": above, "high": high, "below": below, "choices": choices}
+    return field(default=default, metadata={k: v for k, v in limits.items() if v is not None})
+
+
+@dataclass
+class CellConfig:
+    """Group ``cell``: which recurrence, and how large."""
+
+    name: str = option()
+    hidden_size: int | None = option(None, low=1)  # None: as many units as the budget allows
+    num_layers: int = option(1, low=1)
+    dropout: float = option(0.0, low=0, below=1)
+    forget_bias: float = option(1.0)
+
+
+@dataclass
+class TaskConfig:
+    """What every task's group has; a task's own schema extends it."""
+
+    name: str = option()
+    dataset: str = option()
+    hidden_size: int = option(low=1)  # of a vanilla cell: its parameters are everybody's budget
+
+
+@dataclass
+class TrainConfig:
+    """Group ``train``: one training, from the first step to the best weights."""
+
+    steps: int = option(low=1)
+    batch_size: int = option(low=1)
+    learning_rate: float = option(above=0)
+    schedule: str = option("cosine", choices=("constant", "cosine"))
+    weight_decay: float = option(0.0, low=0)
+    clip_norm: float | None = option(1.0, above=0)
+    clip_value: float | None = option(None, above=0)
+    evaluate_every: int = option(50, low=1)
+    patience: int | None = option(None, low=1)  # evaluations without a better value, then stop
+    threads: int = option(1, low=1)
+
+
+@dataclass
+class StudyConfig:
+    """Group ``study``: which runs belong together, and the question that they answer."""
+
+    name: str = option()
+    question: str = option()
+    tasks: list[str] = option()
+    cells: list[str] = option()
+    seeds: list[int] = option()
+    overrides: list[str] = option()
+
+
+@dataclass
+class ReportConfig:
+    """Group ``report``: how results are rendered."""
+
+    confidence: float = option(0.95, above=0, below=1)
+    notebook: str = option("30_compare.ipynb")
+
+
+@dataclass
+class TopConfig:
+    """Keys outside all groups."""
+
+    seed: int = option(0, low=0, high=2**31 - 1)
+    outputs: str | None = option(None)  # None: `lstmlab.paths.outputs` decides
+    workers: int | None = option(None, low=1)  # None: one per core
+
+
+@dataclass
+class RunConfig:
+    """All that decides what a run computes; its hash is part of the run's id."""
+
+    cell: CellConfig
+    task: Any  # the schema of the task that is named in it
+    train: TrainConfig
+    seed: int

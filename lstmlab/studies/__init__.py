@@ -1,0 +1,6 @@
+"""Studies: expanding, budgets, identity, execution and the store, each a small step of its own."""
+
+from lstmlab.studies.run import Run, run
+from lstmlab.studies.study import Study
+
+__all__ = ["Run", "Study", "run"]

@@ -1,0 +1,94 @@
+"""Equal budgets: every cell gets as many units as cost the same number of parameters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import torch
+from torch import nn
+
+from lstmlab import registry
+from lstmlab.engine import RNN
+from lstmlab.errors import LstmlabError
+from lstmlab.schema import CellConfig, RunConfig
+from lstmlab.tasks import Task
+
+TOLERANCE = 0.02  # by which parameter counts may differ from the budget
+
+
+def build(task: Task, cell: CellConfig) -> nn.Module:
+    """Return an untrained model of ``task`` with the cell and size that ``cell`` describes."""
+
+    def make_rnn(input_size: int, *, bidirectional: bool = False) -> RNN:
+        return RNN(
+            cell.name,
+            input_size,
+            cell.hidden_size or task.config.hidden_size,
+            num_layers=cell.num_layers,
+            dropout=cell.dropout,
+            forget_bias=cell.forget_bias,
+            bidirectional=bidirectional,
+            batch_first=True,
+        )
+
+    return task.model(make_rnn)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable weights."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def within_budget(config: RunConfig) -> RunConfig:
+    """Return ``config`` with ``cell.hidden_size`` filled in.
+
+    The budget is what a vanilla cell with ``task.hidden_size`` units costs, head and embedding
+    included. A size that the config gives is kept.
+
+    Raises:
+        LstmlabError: when no size comes within `TOLERANCE` of the budget.
+    """
+    if config.cell.hidden_size is not None:
+        return config
+    size = _fit(repr(config.task), repr(config.cell), _Key(config))
+    return replace(config, cell=replace(config.cell, hidden_size=size))
+
+
+class _Key:
+    """Carries a config past the cache of `_fit`, which compares the two texts before it."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@cache
+def _fit(task_text: str, cell_text: str, key: _Key) -> int:
+    config = key.config
+    task: Task = registry.task.get(config.task.name)(config.task)
+
+    def cost(name: str, hidden_size: int) -> int:
+        with torch.device("meta"):
+            return count_parameters(build(task, replace(config.cell, name=name, hidden_size=hidden_size)))
+
+    budget = cost("vanilla", config.task.hidden_size)
+    low, high = 1, 2
+    while cost(config.cell.name, high) < budget:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if cost(config.cell.name, middle) < budget else (low, middle)
+    best = min((low, high), key=lambda size: abs(cost(config.cell.name, size) - budget))
+    if abs(cost(config.cell.name, best) - budget) > TOLERANCE * budget:
+        raise LstmlabError(
+            f"task={config.task.name} cell={config.cell.name}: no number of units costs within "
+            f"{TOLERANCE:.0%} of {budget:,} parameters (a vanilla cell with task.hidden_size="
+            f"{config.task.hidden_size}); choose a larger task.hidden_size, or set cell.hidden_size yourself"
+        )
+    return best

@@ -1,0 +1,74 @@
+"""From a study's config and overrides to its list of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hydra.core.override_parser.types import Override
+
+from lstmlab.config import ConfigError, Settings, check, compose, parse
+from lstmlab.schema import RunConfig
+from lstmlab.studies.budget import within_budget
+from lstmlab.studies.identity import Spec, specify
+
+AXES = {"task": "tasks", "cell": "cells", "seed": "seeds"}  # override -> key of the group study
+OURS = ("study", "report", "outputs", "workers")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study's settings and its runs."""
+
+    settings: Settings
+    specs: list[Spec]
+
+
+def plan(overrides: Sequence[str]) -> Plan:
+    """Return the runs of a study.
+
+    ``task=``, ``cell=`` and ``seed=`` narrow the study and take several values separated by
+    commas; ``study``, ``report``, ``outputs`` and ``workers`` configure it; everything else is
+    handed to each run. Each (task, cell) is composed once and copied for every seed.
+
+    Raises:
+        ConfigError: for whatever is wrong in any of the runs.
+    """
+    ours, handed_on, axes = [], [], {}
+    for override in parse(overrides):
+        key = override.key_or_group
+        if key in AXES:
+            axes[AXES[key]] = _values(override)
+        elif key.split(".")[0] in OURS:
+            ours.append(override.input_line)
+        else:
+            handed_on.append(override.input_line)
+    settings = check(compose(ours))
+    study = settings.study = replace(settings.study, **axes)
+    for key in AXES.values():
+        values = getattr(study, key)
+        if not values:
+            raise ConfigError(f"study.{key} is empty: name at least one")
+        setattr(study, key, list(dict.fromkeys(values)))
+    runs = [
+        replace(run, seed=seed)
+        for task in study.tasks
+        for cell in study.cells
+        for run in [_one(task, cell, [*study.overrides, *handed_on])]
+        for seed in study.seeds
+    ]
+    return Plan(settings, [specify(run) for run in runs])
+
+
+def _one(task: str, cell: str, overrides: list[str]) -> RunConfig:
+    return within_budget(check(compose([f"task={task}", f"cell={cell}", *overrides])).run)
+
+
+def _values(override: Override) -> list[str] | list[int]:
+    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+    if override.key_or_group != "seed":
+        return [str(v) for v in values]
+    for value in values:
+        if not isinstance(value, int | str) or not str(value).isdecimal():
+            raise ConfigError(f"{override.input_line}: expected whole numbers from 0 on, as in seed=0,1,2")
+    return [int(v) for v in values]

@@ -1,0 +1,147 @@
+"""The run store: a folder per run, each file written by atomic rename.
+
+``runs/<task>-<cell>-s<seed>-<id>/`` holds ``config.yaml``, ``metrics.jsonl``,
+``weights.safetensors`` and, written last, ``result.json``: a run with a result is over, and
+whatever dies before that leaves a run that is simply done again.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from safetensors.torch import save
+from torch import Tensor
+
+from lstmlab.errors import LstmlabError
+from lstmlab.studies.identity import Spec
+
+Result = dict[str, Any]
+FORMAT = 1
+REQUIRED = ("format", "id", "status", "task", "cell", "seed")
+
+
+class StorageError(LstmlabError):
+    """A file of the store cannot be written or read."""
+
+
+class Store:
+    """Runs under ``<outputs>/runs``."""
+
+    def __init__(self, outputs: Path) -> None:
+        self.outputs = outputs
+        self.runs = outputs / "runs"
+
+    def prepare(self) -> None:
+        """Make the folder and prove that it can be written, before any work starts."""
+        write(self.runs / ".writable", b"")
+        (self.runs / ".writable").unlink()
+
+    def folder(self, spec: Spec) -> Path:
+        """Return where a run is kept."""
+        return self.runs / spec.name
+
+    def result(self, spec: Spec) -> Result | None:
+        """Return what a run ended with, or None if it has not ended.
+
+        Raises:
+            StorageError: when ``result.json`` is damaged.
+        """
+        return read_result(self.folder(spec), spec.id)
+
+    def begin(self, spec: Spec) -> None:
+        """Record the config; a former failure is forgotten."""
+        (self.folder(spec) / "result.json").unlink(missing_ok=True)
+        text = OmegaConf.to_yaml(OmegaConf.create(asdict(spec.config)))
+        write(self.folder(spec) / "config.yaml", text.encode())
+
+    def log(self, spec: Spec, history: Sequence[dict[str, Any]]) -> None:
+        """Record what was measured so far, a JSON object per line."""
+        text = "".join(json.dumps(row) + "\n" for row in history)
+        write(self.folder(spec) / "metrics.jsonl", text.encode())
+
+    def finish(self, spec: Spec, result: Result, weights: dict[str, Tensor] | None = None) -> Result:
+        """Record the end of a run: weights first, the result last."""
+        if weights is not None:
+            write(self.folder(spec) / "weights.safetensors", save(weights))
+        config = spec.config
+        facts = {
+            "format": FORMAT,
+            "id": spec.id,
+            "task": config.task.name,
+            "cell": config.cell.name,
+            "seed": config.seed,
+            "hidden_size": config.cell.hidden_size,
+        }
+        complete = facts | result
+        write(self.folder(spec) / "result.json", (json.dumps(complete, indent=1) + "\n").encode())
+        return complete
+
+    def fail(self, spec: Spec, reason: str, details: str = "") -> Result:
+        """Record that a run failed, and why."""
+        return self.finish(spec, {"status": "failed", "reason": reason, "traceback": details})
+
+
+def read_result(folder: Path, id: str | None = None) -> Result | None:
+    """Return the result in a run's folder, None without one.
+
+    Raises:
+        StorageError: when it is damaged, with what to do.
+    """
+    path = folder / "result.json"
+    try:
+        result: Result = json.loads(path.read_text(encoding="utf-8"))
+        missing = [k for k in REQUIRED if k not in result]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        if id is not None and result["id"] != id:
+            raise ValueError(f"it belongs to run {result['id']}")
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise StorageError(
+            f"{path} is damaged: {error}. Delete the folder {folder} to train this run again, or put "
+            "the file back; all other runs are kept."
+        ) from None
+    if result["format"] > FORMAT:
+        raise StorageError(f"{path} was written by a newer lstmlab (format {result['format']}): update lstmlab.")
+    return result
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        StorageError: when the disk is full or the folder cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "free some space" if full else "choose another folder with outputs=DIR"
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}. Finished runs are kept; {advice} and repeat the command."
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

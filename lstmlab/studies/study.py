@@ -1,0 +1,148 @@
+"""A study: its runs, done where they are missing, and their results as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from io import BytesIO
+
+import pandas as pd
+
+from lstmlab import paths, registry
+from lstmlab.progress import bar
+from lstmlab.schema import StudyConfig
+from lstmlab.studies.execute import data_version
+from lstmlab.studies.expand import plan
+from lstmlab.studies.identity import Spec
+from lstmlab.studies.launch import launch
+from lstmlab.studies.machine import cores
+from lstmlab.studies.run import Run
+from lstmlab.studies.store import Result, Store, write
+from lstmlab.tasks import Task
+
+COLUMNS = {
+    "task": "string",
+    "cell": "string",
+    "seed": "int64",
+    "status": "string",
+    "hidden_size": "int64",
+    "parameters": "Int64",
+    "metric": "string",
+    "unit": "string",
+    "value": "float64",
+    "seconds": "float64",
+    "seconds_per_step": "float64",
+    "steps": "Int64",
+    "best_step": "Int64",
+    "reason": "string",
+    "id": "string",
+}
+
+
+class Study:
+    """A set of runs and the question that they answer.
+
+    >>> study = lstmlab.study("variants", ["task=climate", "seed=0,1"])  # doctest: +SKIP
+    >>> study.run().table()  # doctest: +SKIP
+    """
+
+    def __init__(self, name: str, overrides: Sequence[str] = ()) -> None:
+        self.overrides = list(overrides)
+        planned = plan([f"study={name}", *self.overrides])
+        self.settings, self.specs = planned.settings, planned.specs
+        self.config: StudyConfig = self.settings.study
+        self.store = Store(paths.outputs(self.settings.outputs))
+        self.folder = self.store.outputs / self.config.name
+
+    def run(self) -> Study:
+        """Do the runs that are missing or failed, then write ``results.csv`` and ``results.parquet``.
+
+        Raises:
+            StorageError: when a result is damaged or cannot be written.
+        """
+        missing = [s for s, r in self.results.items() if r is None or r["status"] != "done"]
+        if missing:
+            self.store.prepare()
+            self._launch(missing)
+        self._write_results()
+        return self
+
+    def _launch(self, missing: list[Spec]) -> None:
+        threads = max(s.config.train.threads for s in missing)
+        workers = self.settings.workers or max(1, cores() // threads)
+        results = self.results
+        with bar(len(self.specs), self.config.name) as shown:
+            shown.update(len(self.specs) - len(missing))
+            running: dict[str, str] = {}
+            for event in launch(missing, self.store, workers):
+                config = event.spec.config
+                name = f"{config.task.name}/{config.cell.name}/{config.seed}"
+                if event.result is None:
+                    running[name] = f"{name} {event.step / config.train.steps:.0%}"
+                else:
+                    results[event.spec] = event.result
+                    running.pop(name, None)
+                    if event.result["status"] == "failed":
+                        shown.write(f"failed: {name}: {event.result['reason']}")
+                    shown.update(1)
+                shown.set_postfix_str(", ".join(running.values()))
+
+    @cached_property
+    def results(self) -> dict[Spec, Result | None]:
+        """What each run ended with; None where it has not."""
+        return {spec: self.store.result(spec) for spec in self.specs}
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per run: what it was, how it ended, and its test metric.
+
+        Metrics beyond the compared one stand in columns of their own.
+        """
+        rows = []
+        for spec, result in self.results.items():
+            config = spec.config
+            row = {"task": config.task.name, "cell": config.cell.name, "seed": config.seed, "id": spec.id}
+            row |= {"status": "missing", "hidden_size": config.cell.hidden_size}
+            row |= {k: v for k, v in (result or {}).items() if k in COLUMNS}
+            others = (result or {}).get("scores", {}).get("test", {})
+            row |= {k: v for k, v in others.items() if k != row["metric"]}
+            rows.append(row)
+        frame = pd.DataFrame(rows)
+        for column, kind in COLUMNS.items():
+            frame[column] = (frame[column] if column in frame else pd.Series([None] * len(frame))).astype(kind)
+        return frame[[*COLUMNS, *(c for c in frame if c not in COLUMNS)]]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Names and reasons of the runs that failed."""
+        return {s.name: r["reason"] for s, r in self.results.items() if r and r["status"] == "failed"}
+
+    def runs(self, task: str, cell: str) -> list[Run]:
+        """Return the finished runs of a task and a cell, by seed."""
+        wanted = (task, cell)
+        return [
+            Run(self.store.folder(s))
+            for s, r in self.results.items()
+            if r and r["status"] == "done" and (s.config.task.name, s.config.cell.name) == wanted
+        ]
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """The study's tasks with their data, configured as in its runs."""
+        configs = {s.config.task.name: s.config.task for s in self.specs}
+        return {name: registry.task.get(name)(config) for name, config in configs.items()}
+
+    @cached_property
+    def baselines(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Task -> baseline -> metric -> value on the test split."""
+        return {name: task.baselines("test") for name, task in self.tasks.items()}
+
+    def data_version(self, task: str) -> str:
+        """Return the version of a task's data."""
+        return data_version(self.tasks[task].config.dataset)
+
+    def _write_results(self) -> None:
+        frame = self.table()
+        write(self.folder / "results.csv", frame.to_csv(index=False).encode())
+        parquet = BytesIO()
+        frame.to_parquet(parquet, index=False)
+        write(self.folder / "results.parquet", parquet.getvalue())

@@ -1,0 +1,54 @@
+"""Models that several families of tasks share, each around one `RNN`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lstmlab.engine import RNN
+
+
+class LastStep(nn.Module):
+    """Read a sequence, answer once: a linear head on the output of the last step."""
+
+    def __init__(self, rnn: RNN, output_size: int) -> None:
+        super().__init__()
+        self.rnn = rnn
+        self.head = nn.Linear(rnn.hidden_size, output_size)
+
+    def forward(
+        self, inputs: Tensor, state: object = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, object]:
+        """Map (batch, time, features) to (batch, output_size)."""
+        _, state = self.rnn(inputs, state, lengths)
+        last = state[0] if isinstance(state, tuple) else state
+        return self.head(last[-1]), state
+
+
+class EveryStep(nn.Module):
+    """Read symbols, answer at each: embedding, recurrence, linear head."""
+
+    def __init__(self, rnn: RNN, vocabulary: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, rnn.input_size)
+        self.rnn = rnn
+        self.head = nn.Linear(rnn.hidden_size, vocabulary)
+        nn.init.normal_(self.embedding.weight, std=rnn.input_size**-0.5)
+
+    def forward(
+        self, inputs: Tensor, state: object = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, object]:
+        """Map (batch, time) symbols to (batch, time, vocabulary) logits."""
+        output, state = self.rnn(self.embedding(inputs), state, lengths)
+        return self.head(output), state
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable weights."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def meta_count(build: object) -> int:
+    """Return the number of weights of the model that ``build()`` makes, without allocating it."""
+    with torch.device("meta"):
+        return count_parameters(build())  # type: ignore[operator]

@@ -1,0 +1,56 @@
+"""An n-gram language model: the baseline that a recurrent one has to beat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def bits_per_symbol(probabilities: np.ndarray) -> float:
+    """Return the mean negative base-2 logarithm."""
+    return float(-np.mean(np.log2(probabilities)))
+
+
+class InterpolatedTrigram:
+    """Trigram, bigram, unigram and uniform probabilities, mixed with fitted weights.
+
+    Jelinek and Mercer (1980): the weights maximise the likelihood of held-out text (by EM), with
+    one set of weights for each frequency class of the two-symbol context.
+    """
+
+    CLASSES = 8  # context seen 0, 1, 2-3, 4-7, ... times
+
+    def __init__(self, symbols: int) -> None:
+        self.symbols = symbols
+
+    def fit(self, train: np.ndarray, held_out: np.ndarray, rounds: int = 30) -> InterpolatedTrigram:
+        """Count in ``train``, fit the mixing weights on ``held_out``."""
+        v = self.symbols
+        pairs, triples = train[:-1] * v + train[1:], (train[:-2] * v + train[1:-1]) * v + train[2:]
+        self.unigram = (np.bincount(train, minlength=v) + 1) / (len(train) + v)
+        self.pairs = np.bincount(pairs, minlength=v**2)
+        self.triples = np.bincount(triples, minlength=v**3)
+        self.weights = np.full((self.CLASSES, 4), 0.25)
+        parts, classes = self._parts(held_out)
+        for _ in range(rounds):
+            share = self.weights[classes] * parts
+            share /= share.sum(1, keepdims=True)
+            for k in range(self.CLASSES):
+                if (classes == k).any():
+                    self.weights[k] = share[classes == k].mean(0)
+        return self
+
+    def probabilities(self, symbols: np.ndarray) -> np.ndarray:
+        """Return the probability of every symbol from the third on, given those before it."""
+        parts, classes = self._parts(symbols)
+        return (self.weights[classes] * parts).sum(1)
+
+    def _parts(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        v = self.symbols
+        context = self.pairs.reshape(v, v).sum(1)
+        a, b, c = s[:-2], s[1:-1], s[2:]
+        seen2, seen1 = self.pairs[a * v + b], context[b]
+        trigram = self.triples[(a * v + b) * v + c] / np.maximum(seen2, 1)
+        bigram = self.pairs[b * v + c] / np.maximum(seen1, 1)
+        parts = np.stack([trigram, bigram, self.unigram[c], np.full(len(c), 1 / v)], axis=1)
+        classes = np.minimum(np.ceil(np.log2(seen2 + 1)), self.CLASSES - 1).astype(int)
+        return parts, classes
