@@ -73,6 +73,8 @@ def parse(overrides: Iterable[str]) -> list[Override]:
     except HydraException as error:
         raise ConfigError(f"An override cannot be read: {_first_line(error)} Write key=value.") from None
     for override in parsed:
+        if not override.key_or_group:
+            raise ConfigError(f"{override.input_line!r} names no key. Write key=value.")
         if override.is_add() or override.is_delete():
             raise ConfigError(
                 f"{override.input_line!r}: keys cannot be added or removed; write "
@@ -94,19 +96,13 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
                 f"{override.input_line!r} holds several values. One run takes one value: use `lstmlab run -m`, "
                 "or `lstmlab study` for task, cell and seed."
             )
-    choices = [o.input_line for o in parsed if o.key_or_group in GROUPS]
     _store_fallbacks()
+    texts = [o.input_line for o in parsed]
     with hydra.initialize_config_dir(str(paths.assets("conf")), version_base="1.3"):
-        for override in parsed:
-            if override.key_or_group in GROUPS:
-                _check_choice(override)
         try:
-            chosen = hydra.compose("config", choices)
-            for override in parsed:
-                if override.key_or_group not in GROUPS:
-                    _check_key(chosen, override)
-            return hydra.compose("config", [o.input_line for o in parsed])
+            return hydra.compose("config", texts)
         except (HydraException, OmegaConfBaseException) as error:
+            _explain(parsed)
             raise ConfigError(f"The config cannot be composed: {_first_line(error)}") from None
 
 
@@ -142,6 +138,17 @@ def check_run(plain: Mapping[str, Any]) -> RunConfig:
     )
 
 
+def _explain(parsed: list[Override]) -> None:
+    """Raise an error that says more than Hydra's, if the fault is an unknown choice or key."""
+    for override in parsed:
+        if override.key_or_group in GROUPS:
+            _check_choice(override)
+    chosen = hydra.compose("config", [o.input_line for o in parsed if o.key_or_group in GROUPS])
+    for override in parsed:
+        if override.key_or_group not in GROUPS and not override.key_or_group.startswith(("hydra.", "hydra/")):
+            _check_key(chosen, override)
+
+
 def _check_choice(override: Override) -> None:
     group, name = override.key_or_group, str(override.value())
     known = GlobalHydra.instance().config_loader().get_group_options(group)
@@ -154,8 +161,6 @@ def _check_choice(override: Override) -> None:
 
 def _check_key(chosen: DictConfig, override: Override) -> None:
     key = override.key_or_group
-    if key.split(".")[0] == "hydra":
-        return
     node: Any = chosen
     done: list[str] = []
     for part in key.split("."):

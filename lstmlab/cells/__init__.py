@@ -1,8 +1,5 @@
-"""Recurrent cells, each written as its equations; importing this package registers them."""
+"""Recurrent cells, each written as its equations, one family a file."""
 
 from lstmlab.cells._cell import Cell, sigmoid, tanh
-from lstmlab.cells.coupled import Coupled
-from lstmlab.cells.peephole import Peephole
-from lstmlab.cells.vanilla import Vanilla
 
-__all__ = ["Cell", "Coupled", "Peephole", "Vanilla", "sigmoid", "tanh"]
+__all__ = ["Cell", "sigmoid", "tanh"]

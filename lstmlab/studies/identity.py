@@ -6,7 +6,7 @@ import ast
 import hashlib
 import inspect
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from lstmlab.schema import RunConfig
 
 @dataclass(frozen=True)
 class Spec:
-    """A run to be done: its config, and the id under which it is stored."""
+    """A run to be done: its config, and the id under which it is stored; equal ids are equal runs."""
 
-    config: RunConfig
+    config: RunConfig = field(compare=False)
     id: str
 
     @property

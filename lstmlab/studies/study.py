@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from io import BytesIO
+from typing import Self
 
 import pandas as pd
 
 from lstmlab import paths, registry
 from lstmlab.progress import bar
 from lstmlab.schema import StudyConfig
-from lstmlab.studies.execute import data_version
 from lstmlab.studies.expand import plan
-from lstmlab.studies.identity import Spec
+from lstmlab.studies.identity import Spec, data_version
 from lstmlab.studies.launch import launch
 from lstmlab.studies.machine import cores
 from lstmlab.studies.run import Run
@@ -47,20 +47,24 @@ class Study:
     """
 
     def __init__(self, name: str, overrides: Sequence[str] = ()) -> None:
-        self.overrides = list(overrides)
+        self.name, self.overrides = name, list(overrides)
         planned = plan([f"study={name}", *self.overrides])
         self.settings, self.specs = planned.settings, planned.specs
         self.config: StudyConfig = self.settings.study
         self.store = Store(paths.outputs(self.settings.outputs))
         self.folder = self.store.outputs / self.config.name
 
-    def run(self) -> Study:
-        """Do the runs that are missing or failed, then write ``results.csv`` and ``results.parquet``.
+    def run(self, retry: bool = True) -> Self:
+        """Do the runs that are missing, then write ``results.csv`` and ``results.parquet``.
+
+        Args:
+            retry: do runs that failed before again.
 
         Raises:
             StorageError: when a result is damaged or cannot be written.
         """
-        missing = [s for s, r in self.results.items() if r is None or r["status"] != "done"]
+        over = ("done",) if retry else ("done", "failed")
+        missing = [s for s, r in self.results.items() if r is None or r["status"] not in over]
         if missing:
             self.store.prepare()
             self._launch(missing)

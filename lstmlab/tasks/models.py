@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from lstmlab.engine import RNN
@@ -42,13 +41,3 @@ class EveryStep(nn.Module):
         output, state = self.rnn(self.embedding(inputs), state, lengths)
         return self.head(output), state
 
-
-def count_parameters(model: nn.Module) -> int:
-    """Return the number of trainable weights."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def meta_count(build: object) -> int:
-    """Return the number of weights of the model that ``build()`` makes, without allocating it."""
-    with torch.device("meta"):
-        return count_parameters(build())  # type: ignore[operator]

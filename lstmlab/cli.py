@@ -1,0 +1,147 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lstmlab.errors import LstmlabError
+
+if TYPE_CHECKING:
+    from lstmlab.studies import Study
+
+TEACH = """\
+The shortest way to a result:
+  lstmlab report study=variants        train what is missing, then render the comparison
+  lstmlab list                         cells, tasks, datasets that can be named
+
+Overrides are Hydra's: group=choice or key=value.
+  lstmlab run task=climate cell=peephole seed=1
+  lstmlab run task=adding task.length=100 train.steps=2000
+  lstmlab run -m cell=vanilla,peephole         one run after the other (Hydra's multirun)
+  lstmlab run --cfg job task=climate           show the config and stop
+  lstmlab study study=variants task=climate seed=0,1 outputs=/tmp/quick
+
+Finished runs are never repeated; after an interruption the same command goes on.
+"""
+STUDY = """\
+Overrides:
+  study=NAME                which study, a file of conf/study (default: variants)
+  task=A,B cell=A,B seed=0,1  narrow it
+  outputs=DIR               write everything there
+  workers=N                 worker processes (default: one per core)
+  train.steps=100 ...       anything else is handed to every run
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 something failed, 2 refused, 130 interrupted."""
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if rest and given.command == "list":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return int(given.function(rest) or 0)
+    except LstmlabError as error:
+        print(f"lstmlab: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("lstmlab: interrupted; finished runs are kept, the same command goes on.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lstmlab",
+        description="Compare recurrent cells on real tasks.",
+        epilog=TEACH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    from importlib.metadata import version
+
+    parser.add_argument("--version", action="version", version=f"lstmlab {version('lstmlab')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (function, text, epilog) in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=text.partition(". ")[0],
+            description=text,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=name != "run",  # Hydra has its own
+        )
+        command.set_defaults(function=function)
+        if name != "list":
+            command.usage = f"lstmlab {name} [OVERRIDE ...]"
+    return parser
+
+
+def list_(rest: Sequence[str]) -> None:
+    """Print what is registered, with where it comes from, and plugins that could not be imported."""
+    from lstmlab import plugins, registry
+
+    for title, kind in registry.KINDS.items():
+        print(title)
+        entries = [kind.entry(name) for name in kind]
+        width = max((len(e.name) for e in entries), default=0)
+        for entry in entries:
+            print(f"  {entry.name:<{width}}  {entry.summary}")
+            print(f"  {'':<{width}}  {entry.origin}")
+        print()
+    for where, reason in plugins.failures.items():
+        print(f"left out: {where}\n  {reason}")
+
+
+def run(rest: Sequence[str]) -> int:
+    """Hand over to Hydra, after all jobs of the command line have been checked."""
+    from lstmlab.hydra_app import main as hydra_main
+
+    return hydra_main(list(rest))
+
+
+def study(rest: Sequence[str]) -> int:
+    """Run what is missing of a study."""
+    made = _study(rest).run()
+    print(made.table().groupby(["task", "cell", "status"], sort=False).size().rename("runs").to_string())
+    print(f"results: {made.folder / 'results.csv'}")
+    return _failures(made)
+
+
+def report(rest: Sequence[str]) -> int:
+    """Run what is missing of a study and render its report."""
+    from lstmlab.reports.notebook import render
+
+    made = _study(rest).run()
+    print(f"rendering {made.settings.report.notebook} ...", file=sys.stderr)
+    rendered = render(made)
+    print(f"report:   {rendered.html}\nnotebook: {rendered.notebook}\nresults:  {made.folder / 'results.csv'}")
+    return _failures(made)
+
+
+def _study(rest: Sequence[str]) -> Study:
+    from lstmlab.studies import Study
+
+    flags = [r for r in rest if r.startswith("-")]
+    if flags:
+        raise LstmlabError(f"{flags[0]!r} is not known here: studies take overrides only, as in study=variants")
+    chosen = [r.partition("=")[2] for r in rest if r.startswith("study=")]
+    return Study(chosen[-1] if chosen else "variants", [r for r in rest if not r.startswith("study=")])
+
+
+def _failures(study: Study) -> int:
+    for name, reason in study.failures.items():
+        print(f"lstmlab: run {name} failed: {reason}", file=sys.stderr)
+    return 1 if study.failures else 0
+
+
+COMMANDS = {
+    "list": (list_, "List the cells, tasks and datasets that configs may name.", ""),
+    "run": (run, "Train one run, or several with -m.", ""),
+    "study": (study, "Run what is missing of a study, without rendering it.", STUDY),
+    "report": (report, "Run what is missing of a study and render its report.", STUDY),
+}

@@ -1,0 +1,67 @@
+"""Executing the report's notebook with papermill, and rendering it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from lstmlab import paths
+from lstmlab.errors import LstmlabError, nearest
+from lstmlab.reports import html
+from lstmlab.studies import Study
+
+
+# A socket file instead of TCP ports, which other users of the machine could reach.
+IPC = Config({"KernelManager": {"transport": "ipc"}})
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The files of a rendered report."""
+
+    notebook: Path
+    html: Path
+
+
+def render(study: Study) -> Rendered:
+    """Execute the report notebook for ``study``, whose runs are done, and export it.
+
+    The study's folder receives ``report.ipynb`` and ``report.html``.
+    """
+    source = paths.assets("notebooks") / study.settings.report.notebook
+    target = study.folder / "report.ipynb"
+    kept = [o for o in study.overrides if o.partition("=")[0] != "outputs"]
+    overrides = [*kept, f"outputs={study.store.outputs}"]
+    execute(source, target, {"study": study.name, "overrides": overrides, "retry": False})
+    page = target.with_suffix(".html")
+    html.export(target, page, f"lstmlab: {study.config.name}")
+    return Rendered(target, page)
+
+
+def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
+    """Run ``source`` with ``parameters`` and save it with its outputs as ``target``.
+
+    Raises:
+        LstmlabError: for a parameter that the notebook does not have (papermill only warns), or
+            when a cell of it fails.
+    """
+    if not source.is_file():
+        raise LstmlabError(f"there is no notebook {source}: set report.notebook to one in {source.parent}")
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    known = papermill.inspect_notebook(str(source))
+    for key in parameters:
+        if key not in known:
+            raise LstmlabError(
+                f"{source.name} has no parameter {key!r}.{nearest(key, known)} It has: {', '.join(known)}."
+            )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(str(source), str(target), parameters, progress_bar=False, config=IPC)
+    except PapermillExecutionError as error:
+        raise LstmlabError(f"{target}: cell {error.exec_count} failed with {error.ename}: {error.evalue}") from None
