@@ -77,8 +77,7 @@ def parse(overrides: Iterable[str]) -> list[Override]:
             raise ConfigError(f"{override.input_line!r} names no key. Write key=value.")
         if override.is_add() or override.is_delete():
             raise ConfigError(
-                f"{override.input_line!r}: keys cannot be added or removed; write "
-                f"{override.input_line.lstrip('+~')!r} to set one."
+                f"{override.input_line!r}: keys cannot be added or removed, only set: write {override.key_or_group}=value."
             )
     return parsed
 
@@ -97,7 +96,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
                 "or `lstmlab study` for task, cell and seed."
             )
     _store_fallbacks()
-    texts = [o.input_line for o in parsed]
+    texts = [str(o.input_line) for o in parsed]
     with hydra.initialize_config_dir(str(paths.assets("conf")), version_base="1.3"):
         try:
             return hydra.compose("config", texts)
@@ -128,11 +127,12 @@ def check(config: DictConfig) -> Settings:
 
 def check_run(plain: Mapping[str, Any]) -> RunConfig:
     """Return the part of a config that one run depends on, from plain dictionaries."""
-    name = plain["task"].get("name")
+    task: Any = _typed(registry.task.get(plain["task"].get("name")).Config, plain["task"], "task")
     registry.cell.entry(plain["cell"].get("name"))
+    registry.dataset.entry(task.dataset)
     return RunConfig(
         cell=_typed(CellConfig, plain["cell"], "cell"),
-        task=_typed(registry.task.get(name).Config, plain["task"], "task"),
+        task=task,
         train=_typed(TrainConfig, plain["train"], "train"),
         seed=_typed(TopConfig, {"seed": plain["seed"]}, "").seed,
     )
@@ -143,7 +143,7 @@ def _explain(parsed: list[Override]) -> None:
     for override in parsed:
         if override.key_or_group in GROUPS:
             _check_choice(override)
-    chosen = hydra.compose("config", [o.input_line for o in parsed if o.key_or_group in GROUPS])
+    chosen = hydra.compose("config", [str(o.input_line) for o in parsed if o.key_or_group in GROUPS])
     for override in parsed:
         if override.key_or_group not in GROUPS and not override.key_or_group.startswith(("hydra.", "hydra/")):
             _check_key(chosen, override)
@@ -154,8 +154,7 @@ def _check_choice(override: Override) -> None:
     known = GlobalHydra.instance().config_loader().get_group_options(group)
     if name not in known:
         raise ConfigError(
-            f"{group}={name}: there is no {group} called {name!r}.{nearest(name, known)} "
-            f"Known: {', '.join(known)}."
+            f"{group}={name}: there is no {group} called {name!r}.{nearest(name, known)} Known: {', '.join(known)}."
         )
 
 
@@ -182,7 +181,8 @@ def _typed(schema: type[T], plain: Mapping[str, Any], where: str) -> T:
     for key, value in plain.items():
         if key not in known:
             raise ConfigError(
-                f"{_join(where, key)}={value!r}: there is no such key.{nearest(key, known)} Allowed: {', '.join(known)}."
+                f"{_join(where, key)}={value!r}: there is no such key.{nearest(key, known)} "
+                f"Allowed: {', '.join(known)}."
             )
         _assign(structured, known[key], value, where)
     missing = [k for k in known if OmegaConf.is_missing(structured, k)]

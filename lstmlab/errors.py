@@ -12,14 +12,8 @@ class LstmlabError(Exception):
     exit_code = 2
 
 
-class TrainingFailed(LstmlabError):
+class TrainingError(LstmlabError):
     """A training that started and could not go on (a loss that is not finite, for example)."""
-
-    exit_code = 1
-
-
-class StudyIncomplete(LstmlabError):
-    """A study ended with runs that failed; everything that finished is kept."""
 
     exit_code = 1
 

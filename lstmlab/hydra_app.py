@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
     """
     given = get_args_parser().parse_args(arguments)
     if not (given.help or given.hydra_help):
-        for job in _jobs(given.overrides) if given.multirun else [given.overrides]:
-            config.check(config.compose(job))
+        for overrides in _jobs(given.overrides) if given.multirun else [given.overrides]:
+            config.check(config.compose(overrides))
     codes = [0]
 
     @hydra.main(version_base="1.3", config_path=str(paths.assets("conf")), config_name="config")

@@ -24,7 +24,7 @@ def _notebook_type() -> type:
     return notebook
 
 
-class _Lines(tqdm):  # type: ignore[type-arg]
+class _Lines(tqdm):
     """Prints a line now and then instead of redrawing one."""
 
     _last = 0.0

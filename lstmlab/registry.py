@@ -23,11 +23,11 @@ from typing import Any
 from lstmlab.errors import LstmlabError, nearest
 
 
-class UnknownName(LstmlabError):
+class UnknownNameError(LstmlabError):
     """A name that nothing is registered under."""
 
 
-class NameClash(LstmlabError):
+class NameClashError(LstmlabError):
     """Two things want the same name."""
 
 
@@ -65,14 +65,14 @@ class Registry:
         """Return a decorator that registers a class, or a function that returns one, as ``name``.
 
         Raises:
-            NameClash: when the name is taken; the message names both origins.
+            NameClashError: when the name is taken; the message names both origins.
         """
 
         def register(target: Any) -> Any:
             origin = _origin(target)
             known = self._entries.get(name)
             if known is not None and known.origin != origin:
-                raise NameClash(
+                raise NameClashError(
                     f"The {self.kind} {name!r} is registered twice: in {known.origin} and in {origin}. "
                     "Rename one of them."
                 )
@@ -85,12 +85,12 @@ class Registry:
         """Return the entry called ``name``.
 
         Raises:
-            UnknownName: with the nearest name and all that are known.
+            UnknownNameError: with the nearest name and all that are known.
         """
         _discover()
         if name not in self._entries:
             known = ", ".join(self._entries)
-            raise UnknownName(
+            raise UnknownNameError(
                 f"There is no {self.kind} called {name!r}.{nearest(name, self._entries)} Known: {known}."
             )
         return self._entries[name]

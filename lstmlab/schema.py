@@ -19,8 +19,10 @@ def option(
 
     Args:
         default: without one, the YAML file has to give the value.
-        low, above: smallest allowed value, or a value that it must exceed.
-        high, below: largest allowed value, or a value that it must stay under.
+        low: smallest allowed value.
+        above: a value that it must exceed.
+        high: largest allowed value.
+        below: a value that it must stay under.
         choices: the allowed words.
     """
     limits = {"low": low, "above": above, "high": high, "below": below, "choices": choices}

@@ -1,11 +1,12 @@
 """What a cell declares, and the elementwise functions that its equations may use.
 
 Nothing here knows torch or SymPy: a value that is a tensor brings its own ``sigmoid`` and ``tanh``
-methods, and a symbol of the trace (`lstmlab.engine.trace`) brings the same two.
+methods, and a symbol of the trace (`lstmlab.engine.tracing`) brings the same two.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 Value = Any  # a tensor (batch, hidden_size), or a symbol of the trace
@@ -48,7 +49,7 @@ class Cell:
         raise TypeError(f"{type(self).__name__} has no equations: define step().")
 
     @classmethod
-    def count_parameters(cls, input_size: int, hidden_size: int) -> int:
-        """Return the number of weights of one layer in one direction (one bias per gate)."""
-        per_gate = hidden_size * (input_size + hidden_size + 1)
-        return len(cls.gates) * per_gate + len(cls.vectors) * hidden_size
+    def keywords(cls) -> tuple[str, ...]:
+        """Return the names of the previous states and vectors that `step` uses."""
+        parameters = inspect.signature(cls.step).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)

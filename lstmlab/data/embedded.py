@@ -54,8 +54,8 @@ class CPythonReference(Dataset):
         """
         from pydoc_data.topics import topics
 
-        paragraphs = (p for name in sorted(topics) for p in topics[name].split("\n\n"))
-        return "\n\n".join(dict.fromkeys(paragraphs))
+        paragraphs = (p.strip("\n") for name in sorted(topics) for p in topics[name].split("\n\n"))
+        return "\n\n".join(dict.fromkeys(p for p in paragraphs if p))
 
     def content(self) -> bytes:
         """Return the text's bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,15 @@ from lstmlab.cells import Cell
 from lstmlab.engine.reference import recur
 
 States = Tensor | tuple[Tensor, ...]
+
+
+class Weights(NamedTuple):
+    """Parameters of one layer in one direction, gates in the cell's order along the first axis."""
+
+    ih: Tensor  # (gates * hidden, features)
+    hh: Tensor  # (gates * hidden, hidden)
+    bias: Tensor  # (gates * hidden,)
+    vectors: dict[str, Tensor]  # (hidden,) each
 
 
 class RNN(nn.Module):
@@ -93,6 +103,16 @@ class RNN(nn.Module):
             else:
                 nn.init.uniform_(parameter, -bound, bound)
 
+    def weights(self, layer: int = 0, direction: int = 0) -> Weights:
+        """Return the parameters of one layer in one direction (0 forward, 1 backward)."""
+        end = f"_l{layer}{self._suffixes[direction]}"
+        return Weights(
+            ih=self.get_parameter(f"weight_ih{end}"),
+            hh=self.get_parameter(f"weight_hh{end}"),
+            bias=self.get_parameter(f"bias{end}"),
+            vectors={v: self.get_parameter(f"{v}{end}") for v in self.cell.vectors},
+        )
+
     @classmethod
     def from_torch(cls, lstm: nn.LSTM) -> RNN:
         """Return a vanilla `RNN` with the weights, device, dtype and mode of ``lstm``.
@@ -112,7 +132,7 @@ class RNN(nn.Module):
             lstm.bidirectional,
             lstm.batch_first,
             lstm.dropout,
-        ).to(lstm.weight_ih_l0)
+        ).to(next(lstm.parameters()))
         theirs = dict(lstm.named_parameters())
         with torch.no_grad():
             for name, parameter in rnn.named_parameters():
@@ -181,15 +201,14 @@ class RNN(nn.Module):
             if layer and self.dropout:
                 x = nn.functional.dropout(x, self.dropout, self.training)
             outputs = []
-            for direction, suffix in enumerate(self._suffixes):
-                end = f"_l{layer}{suffix}"
-                projected = nn.functional.linear(x, getattr(self, f"weight_ih{end}"), getattr(self, f"bias{end}"))
+            for direction in range(len(self._suffixes)):
+                weights = self.weights(layer, direction)
                 at = layer * len(self._suffixes) + direction
                 output, final = recur(
                     self.cell,
-                    projected,
-                    getattr(self, f"weight_hh{end}"),
-                    {v: getattr(self, f"{v}{end}") for v in self.cell.vectors},
+                    nn.functional.linear(x, weights.ih, weights.bias),
+                    weights.hh,
+                    weights.vectors,
                     tuple(s[at] for s in states),
                     mask,
                     reverse=direction == 1,

@@ -5,9 +5,6 @@ This is the seam that faster engines fill: the same arguments in, the same tenso
 
 from __future__ import annotations
 
-import inspect
-from functools import cache
-
 import torch
 from torch import Tensor
 
@@ -39,7 +36,7 @@ def recur(
         The outputs (time, batch, hidden) and the final states.
     """
     named = dict(zip(cell.states, states, strict=True))
-    wanted = _keywords(type(cell))
+    wanted = cell.keywords()
     transposed = weight_hh.t()
     # Indexing projected[t] would make backward quadratic in time: each index writes a full-size gradient.
     steps = projected.unbind(0)
@@ -58,9 +55,3 @@ def recur(
     if reverse:
         outputs.reverse()
     return torch.stack(outputs), tuple(named[k] for k in cell.states)
-
-
-@cache
-def _keywords(cell: type[Cell]) -> tuple[str, ...]:
-    parameters = inspect.signature(cell.step).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)

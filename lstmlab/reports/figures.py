@@ -13,6 +13,7 @@ import seaborn as sns
 from IPython.display import SVG
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from lstmlab import registry
 from lstmlab.reports.statistics import interval
@@ -20,8 +21,8 @@ from lstmlab.studies import Run, Study
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 WIDTH, HEIGHT, COLUMNS = 4.2, 3.3, 3  # inches of a panel, panels in a row
-LOG_FROM = 20.0  # ratio of largest to smallest value from which an axis is logarithmic
-STYLE = {
+LOG_FROM = 5.0  # ratio of largest to smallest value from which an axis is logarithmic
+STYLE: dict[str, Any] = {
     "svg.fonttype": "path",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -188,8 +189,9 @@ def gates(run: Run) -> Figure:
 def to_svg(figure: Figure, name: str) -> SVG:
     """Return a figure as SVG that notebooks show; equal figures give equal bytes."""
     out = StringIO()
-    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure.savefig(out, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    style: Any = STYLE | {"svg.hashsalt": name}
+    with mpl.rc_context(style):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Title": name.replace("_", " ")}, bbox_inches="tight")
     return SVG(out.getvalue())
 
 
@@ -235,3 +237,7 @@ def _scale(ax: Axes, values: Iterable[float]) -> None:
     x = np.asarray(list(values), dtype=float)
     if len(x) and x.min() > 0 and x.max() / x.min() > LOG_FROM:
         ax.set_yscale("log")
+        if x.max() / x.min() < 100:  # too few powers of ten for their usual labels
+            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:.2g}"))
+            ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))

@@ -35,7 +35,7 @@ PAGE = """<!DOCTYPE html>
 
 def export(notebook: Path, target: Path, title: str) -> None:
     """Write the outputs and prose of ``notebook`` to ``target``."""
-    node = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    node = nbformat.read(notebook, as_version=4)
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.outputs = [_prepared(o) for o in cell.outputs if _shown(o)]
@@ -53,10 +53,13 @@ def _shown(output: NotebookNode) -> bool:
 
 
 def _prepared(output: NotebookNode) -> NotebookNode:
-    """Turn formulas into MathML, which browsers show without a script."""
+    """Turn formulas into MathML, which browsers show without a script, and put figures in line."""
     text = output.data.get("text/markdown")
     if text is not None:
         output.data["text/markdown"] = re.sub(r"\$\$(.+?)\$\$", _mathml, text, flags=re.DOTALL)
+    svg = output.data.pop("image/svg+xml", None)
+    if svg is not None:
+        output.data["text/html"] = f"<figure>{svg}</figure>"
     return output
 
 

@@ -16,7 +16,6 @@ from lstmlab.errors import LstmlabError, nearest
 from lstmlab.reports import html
 from lstmlab.studies import Study
 
-
 # A socket file instead of TCP ports, which other users of the machine could reach.
 IPC = Config({"KernelManager": {"transport": "ipc"}})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def to_html(study: Study, task: str) -> str:
     return f"<table class='lstmlab'><thead><tr>{header}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def _mean(row: dict[str, float], digits: int) -> str:
+def _mean(row: dict[Any, Any], digits: int) -> str:
     if not np.isfinite(row["mean"]):
         return "–"
     half = f" ± {row['half']:.{digits}f}" if np.isfinite(row["half"]) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 
@@ -34,15 +35,17 @@ def plan(overrides: Sequence[str]) -> Plan:
     Raises:
         ConfigError: for whatever is wrong in any of the runs.
     """
-    ours, handed_on, axes = [], [], {}
+    ours: list[str] = []
+    handed_on: list[str] = []
+    axes: dict[str, Any] = {}
     for override in parse(overrides):
         key = override.key_or_group
         if key in AXES:
             axes[AXES[key]] = _values(override)
         elif key.split(".")[0] in OURS:
-            ours.append(override.input_line)
+            ours.append(str(override.input_line))
         else:
-            handed_on.append(override.input_line)
+            handed_on.append(str(override.input_line))
     settings = check(compose(ours))
     study = settings.study = replace(settings.study, **axes)
     for key in AXES.values():
@@ -65,7 +68,7 @@ def _one(task: str, cell: str, overrides: list[str]) -> RunConfig:
 
 
 def _values(override: Override) -> list[str] | list[int]:
-    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+    values: list[Any] = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
     if override.key_or_group != "seed":
         return [str(v) for v in values]
     for value in values:

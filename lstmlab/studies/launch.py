@@ -89,7 +89,8 @@ class _Worker(threading.Thread):
 
     def _work(self, spec: Spec) -> None:
         process = self.process = self.process or self._spawn()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         request = {"config": asdict(spec.config), "id": spec.id, "outputs": str(self.store.outputs)}
         try:
             process.stdin.write(json.dumps(request) + "\n")

@@ -15,7 +15,7 @@ from torch import nn
 from lstmlab import paths, registry
 from lstmlab.config import Settings, check, check_run, compose
 from lstmlab.engine import RNN
-from lstmlab.errors import TrainingFailed
+from lstmlab.errors import TrainingError
 from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import build, within_budget
@@ -32,7 +32,7 @@ def run(overrides: Sequence[str] = ()) -> Run:
     >>> lstmlab.run(["task=climate", "cell=peephole", "seed=1"]).result["value"]  # doctest: +SKIP
 
     Raises:
-        LstmlabError: for a wrong config, before anything starts; `TrainingFailed` when training fails.
+        LstmlabError: for a wrong config, before anything starts; `TrainingError` when training fails.
     """
     return run_settings(check(compose(overrides)))
 
@@ -47,7 +47,7 @@ def run_settings(settings: Settings) -> Run:
         with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown:
             result = execute_run(spec, store, lambda step: shown.update(step - shown.n) and None)
         if result["status"] != "done":
-            raise TrainingFailed(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
+            raise TrainingError(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
     return Run(store.folder(spec))
 
 

@@ -7,6 +7,7 @@ run's folder.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -46,7 +47,7 @@ def _serve(request: dict[str, Any], events: TextIO) -> None:
         with log.open("wb") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        event = {"result": execute_run(spec, store, progress)}
+        event: dict[str, Any] = {"result": execute_run(spec, store, progress)}
     except (StorageError, OSError) as error:
         event = {"storage": str(error)}
     sys.stdout.flush()
@@ -57,10 +58,8 @@ def _serve(request: dict[str, Any], events: TextIO) -> None:
 
 
 def _send(events: TextIO, event: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(BrokenPipeError):  # the driver is gone; the result is in the store
         print(json.dumps(event), file=events, flush=True)
-    except BrokenPipeError:
-        pass  # the driver is gone; the result is in the store
 
 
 if __name__ == "__main__":

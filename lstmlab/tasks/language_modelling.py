@@ -43,7 +43,7 @@ class CharacterModelling(Task):
 
     Config = LanguageModellingConfig
     config: LanguageModellingConfig
-    metrics = (Metric("bits per character", "bit"),)
+    metrics = (Metric("bits per character"),)
     example_title = "Surprise at each character of an unseen passage"
 
     @cached_property
@@ -121,7 +121,9 @@ class CharacterModelling(Task):
             output, _ = model(batch.inputs)
             nats = nn.functional.cross_entropy(output[0], batch.targets[0], reduction="none")
             ax.step(x, nats[-SHOWN:].numpy() / np.log(2), where="mid", color=colours[name], lw=1.5, label=name)
-        ax.set_xticks(x, [{" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}"}.get(c, c) for c in text])
+        ax.set_xticks(
+            x, [{" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}"}.get(c, c) for c in text]
+        )
         ax.tick_params(axis="x", length=0, labelsize=7)
         ax.set_ylabel("surprise (bit)")
         ax.set_xlabel("character to be predicted")

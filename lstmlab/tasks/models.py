@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from lstmlab.engine import RNN
@@ -15,12 +17,10 @@ class LastStep(nn.Module):
         self.rnn = rnn
         self.head = nn.Linear(rnn.hidden_size, output_size)
 
-    def forward(
-        self, inputs: Tensor, state: object = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, object]:
+    def forward(self, inputs: Tensor, state: object = None, lengths: Tensor | None = None) -> tuple[Tensor, object]:
         """Map (batch, time, features) to (batch, output_size)."""
         _, state = self.rnn(inputs, state, lengths)
-        last = state[0] if isinstance(state, tuple) else state
+        last: Any = state[0] if isinstance(state, tuple) else state
         return self.head(last[-1]), state
 
 
@@ -34,10 +34,7 @@ class EveryStep(nn.Module):
         self.head = nn.Linear(rnn.hidden_size, vocabulary)
         nn.init.normal_(self.embedding.weight, std=rnn.input_size**-0.5)
 
-    def forward(
-        self, inputs: Tensor, state: object = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, object]:
+    def forward(self, inputs: Tensor, state: object = None, lengths: Tensor | None = None) -> tuple[Tensor, object]:
         """Map (batch, time) symbols to (batch, time, vocabulary) logits."""
         output, state = self.rnn(self.embedding(inputs), state, lengths)
         return self.head(output), state
-

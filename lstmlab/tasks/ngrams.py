@@ -45,12 +45,17 @@ class InterpolatedTrigram:
         return (self.weights[classes] * parts).sum(1)
 
     def _parts(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the four probabilities of every symbol, and the frequency class of its context.
+
+        A context that was never seen leaves the answer to the next shorter one, so that each of
+        the four sums to one over all symbols.
+        """
         v = self.symbols
-        context = self.pairs.reshape(v, v).sum(1)
         a, b, c = s[:-2], s[1:-1], s[2:]
-        seen2, seen1 = self.pairs[a * v + b], context[b]
-        trigram = self.triples[(a * v + b) * v + c] / np.maximum(seen2, 1)
-        bigram = self.pairs[b * v + c] / np.maximum(seen1, 1)
-        parts = np.stack([trigram, bigram, self.unigram[c], np.full(len(c), 1 / v)], axis=1)
+        unigram = self.unigram[c]
+        seen1 = self.pairs.reshape(v, v).sum(1)[b]
+        bigram = np.where(seen1 > 0, self.pairs[b * v + c] / np.maximum(seen1, 1), unigram)
+        seen2 = self.triples.reshape(v * v, v).sum(1)[a * v + b]
+        trigram = np.where(seen2 > 0, self.triples[(a * v + b) * v + c] / np.maximum(seen2, 1), bigram)
         classes = np.minimum(np.ceil(np.log2(seen2 + 1)), self.CLASSES - 1).astype(int)
-        return parts, classes
+        return np.stack([trigram, bigram, unigram, np.full(len(c), 1 / v)], axis=1), classes

@@ -15,6 +15,8 @@ from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.models import LastStep
 from lstmlab.tasks.task import Batch, MakeRNN, Metric, Task, predict
 
+FIXED = {"validation": 1, "test": 2}  # seeds of the sets that never change
+
 
 @dataclass
 class SequenceRegressionConfig(TaskConfig):
@@ -36,7 +38,6 @@ class SequenceRegression(Task):
     config: SequenceRegressionConfig
     metrics = (Metric("MSE"),)
     example_title = "Answers against the truth"
-    FIXED = {"validation": 1, "test": 2}  # seeds of the sets that never change
     features = 2
 
     def model(self, make_rnn: MakeRNN) -> nn.Module:
@@ -47,7 +48,7 @@ class SequenceRegression(Task):
         """Return inputs and targets of a split; train needs ``random``."""
         if split == "train":
             return self.dataset.load()(self.config.epoch, self.config.length, random or np.random.default_rng(0))
-        seed = np.random.default_rng([self.FIXED[split], self.config.length])
+        seed = np.random.default_rng([FIXED[split], self.config.length])
         return self.dataset.load()(self.config.samples, self.config.length, seed)
 
     def batches(self, split: str, batch_size: int, random: np.random.Generator | None = None) -> Iterator[Batch]:

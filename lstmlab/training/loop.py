@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstmlab.errors import TrainingFailed
+from lstmlab.errors import TrainingError
 from lstmlab.schema import TrainConfig
 from lstmlab.tasks import Batch, Task
 
@@ -52,7 +52,7 @@ def fit(
         watch: called after every step.
 
     Raises:
-        TrainingFailed: when a loss or a gradient is not finite.
+        TrainingError: when a loss or a gradient is not finite.
     """
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(config, step))
@@ -70,12 +70,12 @@ def fit(
         output, state = model(batch.inputs, state, batch.lengths)
         loss = task.loss(output, batch)
         if not torch.isfinite(loss):
-            raise TrainingFailed(_not_finite("loss", loss.item(), step, norm))
+            raise TrainingError(_not_finite("loss", loss.item(), step, norm))
         optimizer.zero_grad()
         loss.backward()
         norm = _clip(model, config)
         if not math.isfinite(norm):
-            raise TrainingFailed(_not_finite("gradient norm", norm, step, norm))
+            raise TrainingError(_not_finite("gradient norm", norm, step, norm))
         optimizer.step()
         schedule.step()
         seconds += time.perf_counter() - started

@@ -25,13 +25,13 @@ def probe(rnn: RNN, inputs: Tensor) -> pd.DataFrame:
     """
     cell, hidden = type(rnn.cell), rnn.hidden_size
     computed = {name: _compile(expr) for name, expr in trace(cell).equations.items()}
-    vectors = {v: getattr(rnn, f"{v}_l0") for v in cell.vectors}
-    projected = torch.nn.functional.linear(inputs, rnn.weight_ih_l0, rnn.bias_l0)
+    weights = rnn.weights()
+    projected = torch.nn.functional.linear(inputs, weights.ih, weights.bias)
     old = {name: inputs.new_zeros(hidden) for name in cell.states}
     rows = []
     for step, x in enumerate(projected):
-        gates = (x + rnn.weight_hh_l0 @ old[cell.states[0]]).split(hidden)
-        known = dict(zip(cell.gates, gates, strict=True)) | vectors | {f"{k}_old": v for k, v in old.items()}
+        gates = (x + weights.hh @ old[cell.states[0]]).split(hidden)
+        known = dict(zip(cell.gates, gates, strict=True)) | weights.vectors | {f"{k}_old": v for k, v in old.items()}
         for name, (arguments, function) in computed.items():
             known[f"{name}_t"] = function(*(known[a] for a in arguments))
         old = {k: known[f"{k}_t"] for k in cell.states}

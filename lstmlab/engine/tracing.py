@@ -6,9 +6,7 @@ rest of the step then works with the gate's name, as the equations on paper do.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import sympy
@@ -56,7 +54,6 @@ class Trace:
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-@cache
 def trace(cell: type[Cell]) -> Trace:
     """Run ``cell.step`` once on symbols.
 
@@ -64,10 +61,8 @@ def trace(cell: type[Cell]) -> Trace:
         TypeError: when the step uses an operation or a branch that symbols cannot follow.
     """
     recorder = _Recorder(set(cell.gates))
-    names = inspect.signature(cell.step).parameters.values()
-    keywords = [p.name for p in names if p.kind is p.KEYWORD_ONLY]
     gates = [_Term(sympy.Symbol(g), recorder) for g in cell.gates]
-    parts = {k: _Term(_old(k) if k in cell.states else sympy.Symbol(k), recorder) for k in keywords}
+    parts = {k: _Term(_old(k) if k in cell.states else sympy.Symbol(k), recorder) for k in cell.keywords()}
     returned = cell().step(*gates, **parts)
     states = {name: term.expr for name, term in returned.items()}
     # The step knows a new state by its expression only; the equations should know it by name.

@@ -1,0 +1,28 @@
+"""What several tests share: a study that takes seconds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = [
+    "task=adding",
+    "train.steps=4",
+    "train.evaluate_every=2",
+    "task.samples=50",
+    "task.epoch=64",
+    "task.length=10",
+]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> list[str]:
+    """Overrides of runs that take a fraction of a second and write below ``tmp_path``."""
+    return [*TINY, f"outputs={tmp_path / 'outputs'}"]

@@ -1,0 +1,72 @@
+"""A run's id changes with whatever decides its numbers, and with nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TINY
+
+from lstmlab.config import check, compose
+from lstmlab.studies.budget import within_budget
+from lstmlab.studies.identity import specify
+
+
+def run_id(*overrides: str) -> str:
+    return specify(within_budget(check(compose([*TINY, *overrides])).run)).id
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "cell=peephole", "train.steps=5", "task.length=11", "cell.forget_bias=0", "train.batch_size=8"],
+)
+def test_what_decides_numbers_decides_the_id(override: str) -> None:
+    assert run_id(override) != run_id()
+
+
+@pytest.mark.parametrize("override", ["outputs=/elsewhere", "workers=1", "report.confidence=0.9", "study.seeds=[4]"])
+def test_where_and_how_a_run_is_done_does_not(override: str) -> None:
+    assert run_id(override) == run_id()
+
+
+def test_a_size_from_the_budget_is_the_same_run_as_that_size_asked_for() -> None:
+    size = within_budget(check(compose([*TINY, "cell=coupled"])).run).cell.hidden_size
+    assert run_id("cell=coupled") == run_id("cell=coupled", f"cell.hidden_size={size}")
+
+
+def test_equal_ids_are_equal_specs() -> None:
+    spec = specify(within_budget(check(compose(TINY)).run))
+    assert len({spec, replace(spec)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("c = f * c + i * g", "c = f * c + i * g + 0 * g", False),
+        ("c = f * c + i * g", "c = f * c + i * g  # said otherwise", True),
+        ("LSTM with input, forget and output gate", "Another docstring", True),
+    ],
+)
+def test_code_that_decides_numbers_counts_and_comments_do_not(tmp_path: Path, old: str, new: str, same: bool) -> None:
+    copy = tmp_path / "copy"
+    for folder in ("lstmlab", "conf", "plugins"):
+        shutil.copytree(ROOT / folder, copy / folder)
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    file = copy / "lstmlab" / "cells" / "vanilla.py"
+    code = (
+        "from lstmlab.config import check, compose; from lstmlab.studies.budget import within_budget as w;"
+        "from lstmlab.studies.identity import specify; print(specify(w(check(compose(['task=adding'])).run)).id)"
+    )
+
+    def ask() -> str:
+        done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    before = ask()
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    assert (ask() == before) is same

@@ -1,0 +1,162 @@
+"""A study: each run once, failures kept apart, and nothing lost whatever dies. Real processes, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ROOT, TINY
+
+import lstmlab
+from lstmlab.errors import LstmlabError
+from lstmlab.studies.store import StorageError
+
+SLOW = [o for o in TINY if "steps" not in o] + ["train.steps=100000", "train.evaluate_every=100000"]
+
+
+def results(outputs: Path) -> dict[str, float]:
+    """When each run was finished, by folder name."""
+    return {f.parent.name: f.stat().st_mtime_ns for f in outputs.glob("runs/*/result.json")}
+
+
+def start(outputs: Path, *overrides: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}", *overrides]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for(condition, seconds: float = 60) -> None:  # type: ignore[no-untyped-def]
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def workers_of(driver: subprocess.Popen[str]) -> list[int]:
+    children = Path(f"/proc/{driver.pid}/task").glob("*/children")
+    return [int(pid) for file in children for pid in file.read_text().split()]
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
+
+
+def test_a_study_runs_every_run_once_and_gives_one_tidy_row_each(tmp_path: Path) -> None:
+    overrides = [*TINY, "seed=0,1", f"outputs={tmp_path}"]
+    table = lstmlab.study("variants", overrides).run().table()
+    assert list(table.status) == ["done"] * 6
+    assert set(zip(table.cell, table.seed, strict=True)) == {
+        (c, s) for c in ("vanilla", "peephole", "coupled") for s in (0, 1)
+    }
+    assert {"task", "cell", "seed", "status", "parameters", "metric", "value", "seconds"} <= set(table.columns)
+    assert table.value.notna().all()
+    before = results(tmp_path)
+    again = lstmlab.study("variants", overrides).run()
+    assert results(tmp_path) == before, "a second call trains nothing"
+    pd.testing.assert_frame_equal(again.table(), table)
+    written = pd.read_parquet(tmp_path / "variants" / "results.parquet")
+    pd.testing.assert_frame_equal(written, table)
+    assert len(pd.read_csv(tmp_path / "variants" / "results.csv")) == 6
+
+
+def test_a_study_s_run_is_the_same_as_a_single_one_to_the_last_bit(tmp_path: Path) -> None:
+    """Worker or notebook, pool or alone: equal metrics, equal weights."""
+    pooled = lstmlab.study("variants", [*TINY, "cell=peephole", "seed=3", f"outputs={tmp_path / 'a'}"]).run()
+    alone = lstmlab.run([*TINY, "cell=peephole", "seed=3", f"outputs={tmp_path / 'b'}"])
+    (other,) = pooled.runs("adding", "peephole")
+    assert other.result["value"] == alone.result["value"]
+    weights = "weights.safetensors"
+    assert (other.folder / weights).read_bytes() == (alone.folder / weights).read_bytes()
+
+
+def test_one_failing_run_does_not_take_the_others_along_and_is_retried(tmp_path: Path) -> None:
+    wild = ["train.learning_rate=1e38", "train.clip_norm=null", "train.schedule=constant", "train.steps=20"]
+    overrides = [*TINY, *wild, "cell=vanilla", "seed=0,1", f"outputs={tmp_path}"]
+    study = lstmlab.study("variants", overrides).run()
+    assert list(study.table().status) == ["failed", "failed"]
+    assert all("became" in reason for reason in study.failures.values())
+    before = results(tmp_path)
+    lstmlab.study("variants", overrides).run(retry=False)
+    assert results(tmp_path) == before
+    lstmlab.study("variants", overrides).run()
+    assert results(tmp_path) != before
+
+
+@needs_proc
+def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
+    slow, quick = "train.steps=100000", "train.steps=4"
+    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0", "workers=1")
+    wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")) and workers_of(driver))
+    os.kill(workers_of(driver)[0], signal.SIGKILL)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 1
+    assert "its worker process died: SIGKILL" in said
+    (failed,) = tmp_path.glob("runs/*/result.json")
+    assert json.loads(failed.read_text())["status"] == "failed"
+    assert (slow in SLOW) and (quick in TINY)
+
+
+@needs_proc
+def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path) -> None:
+    options = [*TINY[:1], "task.samples=50", "task.epoch=64", "task.length=10", "train.steps=150", "seed=0,1,2,3"]
+    driver = start(tmp_path, *options, "workers=1", "cell=vanilla")
+    wait_for(lambda: len(results(tmp_path)) >= 1)
+    pids = workers_of(driver)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait(timeout=10)
+    wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids))
+    kept = results(tmp_path)
+    assert 1 <= len(kept) < 4
+    done = lstmlab.study("variants", [*options, "cell=vanilla", f"outputs={tmp_path}"]).run()
+    assert list(done.table().status) == ["done"] * 4
+    after = results(tmp_path)
+    assert {k: after[k] for k in kept} == kept, "what was finished is not trained again"
+
+
+def test_ctrl_c_stops_with_a_message_and_the_finished_runs(tmp_path: Path) -> None:
+    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0,1,2")
+    wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")))
+    os.kill(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=30)
+    assert driver.returncode == 130
+    assert "interrupted; finished runs are kept" in said
+    assert "Traceback" not in said
+
+
+def test_a_damaged_result_stops_a_study_before_it_starts(tmp_path: Path) -> None:
+    overrides = [*TINY, "cell=vanilla", "seed=0,1", f"outputs={tmp_path}"]
+    lstmlab.study("variants", overrides).run()
+    first = sorted(tmp_path.glob("runs/*/result.json"))[0]
+    first.write_text("{")
+    with pytest.raises(StorageError, match="is damaged"):
+        lstmlab.study("variants", overrides).run()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["cell=vanila"], "Did you mean 'vanilla'"),
+        (["seed=a"], "seed=a: expected whole numbers"),
+        (["task=adding,nope"], "there is no task called 'nope'"),
+        (["study.seeds=[]"], "study.seeds is empty"),
+        (["study.sedes=[1]"], "Did you mean 'study.seeds'"),
+        (["train.steps=5,6"], "holds several values"),
+    ],
+)
+def test_bad_overrides_are_refused_before_anything_starts(tmp_path: Path, overrides: list[str], said: str) -> None:
+    with pytest.raises(LstmlabError, match=said.replace("[", r"\[")):
+        lstmlab.study("variants", [*overrides, f"outputs={tmp_path}"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_axes_narrow_a_study_and_duplicates_count_once(tmp_path: Path) -> None:
+    study = lstmlab.study("variants", [*TINY, "cell=coupled,vanilla,coupled", "seed=range(3)", f"outputs={tmp_path}"])
+    assert len(study.specs) == 6
+    assert study.config.cells == ["coupled", "vanilla"]

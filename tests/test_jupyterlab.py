@@ -1,0 +1,202 @@
+"""Run All in JupyterLab and papermill on the command line give the same table."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+from conftest import ROOT, TINY
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+QUIET += " disable-component-update disable-sync"
+TOKEN = "tests-only"
+NOTEBOOK = ROOT / "notebooks" / "30_compare.ipynb"
+START, RUN_ALL, STOP = 90, 180, 30  # seconds at most
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is left when somebody has pressed Run All, saved, and looked at the page."""
+
+    notebook: nbformat.NotebookNode
+    tables_shown: int
+    formulas_shown: int
+    dialogs_shown: int
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser to drive JupyterLab with: none of {', '.join(BROWSERS)} is installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("jupyterlab")
+
+
+@pytest.fixture(scope="module")
+def overrides(folder: Path) -> list[str]:
+    return [*TINY, "seed=0,1", f"outputs={folder / 'outputs'}"]
+
+
+@pytest.fixture(scope="module")
+def lab(browser: str, folder: Path, overrides: list[str]) -> Session:
+    """The notebook with its parameters edited, after Run All in a real JupyterLab."""
+    (folder / "work").mkdir()
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    assert "overrides = []" in parameters.source
+    parameters.source = parameters.source.replace("overrides = []", f"overrides = {overrides!r}")
+    nbformat.write(notebook, folder / "work" / NOTEBOOK.name)
+    with server(folder) as address, page_in(browser) as page:
+        return run_all(page, f"{address}/lab/tree/{NOTEBOOK.name}?token={TOKEN}", folder)
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """Start a JupyterLab that shows ``folder / "work"`` and keeps its own files in ``folder`` too."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    homes = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    homes += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+    environment = os.environ | {name: str(folder / name.lower()) for name in homes}
+    options = {"ip": "127.0.0.1", "port": port, "port_retries": 0, "root_dir": folder / "work", "allow_root": True}
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--IdentityProvider.token={TOKEN}"]
+    command += [f"--ServerApp.{key}={value}" for key, value in options.items()]
+    command += ["--LabApp.news_url=", "--LabApp.extension_manager=readonly"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    log = folder / "server.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(f"{address}/api/status?token={TOKEN}", process, log)
+        yield address
+    finally:
+        stop(process)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.2)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Let the server end its kernels; what is left of its own group then is killed."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def page_in(browser: str) -> Iterator[Page]:
+    """Open a page high enough to show the whole report."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = [f"--{flag}" for flag in QUIET.split()]
+        started = playwright.chromium.launch(executable_path=browser, args=flags, timeout=1000 * START)
+        page = started.new_page(viewport={"width": 1300, "height": 4800})
+        page.set_default_timeout(1000 * START)
+        yield page
+        started.close()
+
+
+def run_all(page: Page, url: str, folder: Path) -> Session:
+    page.goto(url)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    notebook = saved(page, folder / "work" / NOTEBOOK.name)
+    page.wait_for_timeout(2000)  # for the last formulas to be set
+    page.screenshot(path=folder / "lab.png", full_page=True)
+    shown = [page.locator(f"{css} >> visible=true").count() for css in ("table.lstmlab", "mjx-container", ".jp-Dialog")]
+    return Session(notebook, *shown)
+
+
+def saved(page: Page, path: Path) -> nbformat.NotebookNode:
+    """Save until all cells have been executed, or one has failed, and return what is on disk then."""
+    deadline = time.monotonic() + RUN_ALL
+    while time.monotonic() < deadline:
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(2000)
+        notebook = nbformat.read(path, as_version=4)
+        counts = [c.execution_count for c in notebook.cells if c.cell_type == "code"]
+        if all(counts) or errors(notebook):
+            return notebook
+    pytest.fail(f"after {RUN_ALL} s the cells' execution counts are {counts}")
+
+
+def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+
+
+def errors(notebook: nbformat.NotebookNode) -> list[str]:
+    return [f"{o.ename}: {o.evalue}" for o in outputs(notebook) if o.output_type == "error"]
+
+
+def table(notebook: nbformat.NotebookNode) -> str:
+    html = "".join("".join(o.data.get("text/html", "")) for o in outputs(notebook) if "data" in o)
+    (found,) = re.findall(r"<table class='lstmlab'>.*?</table>", html, re.DOTALL)
+    return found
+
+
+def test_run_all_ends_without_an_error_or_a_dialog(lab: Session) -> None:
+    assert not errors(lab.notebook)
+    assert lab.dialogs_shown == 0
+
+
+def test_jupyterlab_keeps_the_figures_as_vector_graphics(lab: Session) -> None:
+    assert sum("image/svg+xml" in o.get("data", {}) for o in outputs(lab.notebook)) == 4
+
+
+def test_the_page_shows_the_table_and_the_equations(lab: Session) -> None:
+    assert lab.tables_shown == 1
+    assert lab.formulas_shown >= 3  # one block per cell
+
+
+def test_papermill_gives_the_same_table(lab: Session, folder: Path, overrides: list[str]) -> None:
+    """The command line reads the runs that JupyterLab trained, trains none again, and shows the same."""
+    before = {p: p.stat().st_mtime_ns for p in (folder / "outputs" / "runs").rglob("*")}
+    papermill = [Path(sys.executable).with_name("papermill"), NOTEBOOK, folder / "out.ipynb"]
+    subprocess.run(
+        [*papermill, "-p", "study", "variants", "-p", "overrides", " ".join(overrides)],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+        timeout=RUN_ALL,
+    )
+    assert table(nbformat.read(folder / "out.ipynb", as_version=4)) == table(lab.notebook)
+    assert {p: p.stat().st_mtime_ns for p in (folder / "outputs" / "runs").rglob("*")} == before

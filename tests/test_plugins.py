@@ -1,0 +1,80 @@
+"""A plugin is a folder: it works by lying there, and a broken one harms nobody else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CELL = '''
+"""A cell from outside."""
+from lstmlab import Cell, cell, sigmoid, tanh
+
+@cell("leaky")
+class Leaky(Cell):
+    """One gate that leaks."""
+    gates = ("f", "g")
+    states = ("h",)
+
+    def step(self, f, g, *, h):
+        f = sigmoid(f)
+        return {"h": f * h + (1 - f) * tanh(g)}
+'''
+
+
+def write_plugin(root: Path, name: str, text: str) -> None:
+    folder = root / "plugins" / name
+    folder.mkdir(parents=True)
+    (folder / "plugin.py").write_text(text)
+
+
+def lstmlab(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LSTMLAB")}
+    command = [sys.executable, "-m", "lstmlab", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import a_module_that_is_not_there", "ModuleNotFoundError"),
+        ("raise RuntimeError('half-way')", "half-way"),
+        ("def broken(:", "SyntaxError"),
+        (CELL + "\n1 / 0", "ZeroDivisionError"),
+        (CELL.replace("leaky", "vanilla"), "registered twice"),
+    ],
+)
+def test_a_broken_plugin_is_reported_and_left_out(tmp_path: Path, text: str, reason: str) -> None:
+    write_plugin(tmp_path, "broken", text)
+    listed = lstmlab(tmp_path, "list")
+    assert listed.returncode == 0
+    assert "left out" in listed.stdout
+    assert reason in listed.stdout
+    assert "peephole" in listed.stdout
+    assert "leaky" not in listed.stdout
+
+
+def test_an_outsiders_cell_trains_by_lying_in_the_folder(tmp_path: Path) -> None:
+    """No YAML, no edit of the core: the cell is listed, sized to the budget, trained and compared."""
+    write_plugin(tmp_path, "mine", CELL)
+    assert "leaky" in lstmlab(tmp_path, "list").stdout
+    tiny = ["task=adding", "train.steps=2", "task.samples=20", "task.epoch=64", "task.length=6", "seed=0,1"]
+    done = lstmlab(tmp_path, "study", "study=variants", "cell=vanilla,leaky", *tiny)
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "outputs" / "variants" / "results.csv").read_text()
+    assert table.count("leaky") == 2
+    assert table.count("done") == 4
+
+
+def test_conf_of_a_plugin_joins_the_search_path(tmp_path: Path) -> None:
+    write_plugin(tmp_path, "mine", '"""Only conf."""')
+    study = tmp_path / "plugins" / "mine" / "conf" / "study"
+    study.mkdir(parents=True)
+    (study / "quick.yaml").write_text(
+        "name: quick\nquestion: Is it found?\ntasks: [adding]\ncells: [vanilla]\nseeds: [0]\noverrides: []\n"
+    )
+    shown = lstmlab(tmp_path, "run", "--cfg", "job", "study=quick")
+    assert "Is it found?" in shown.stdout, shown.stderr
