@@ -28,11 +28,11 @@ Finished runs are never repeated; after an interruption the same command goes on
 """
 STUDY = """\
 Overrides:
-  study=NAME                which study, a file of conf/study (default: variants)
-  task=A,B cell=A,B seed=0,1  narrow it
-  outputs=DIR               write everything there
-  workers=N                 worker processes (default: one per core)
-  train.steps=100 ...       anything else is handed to every run
+  study=NAME                   which study, a file of conf/study (default: variants)
+  task=A,B cell=A,B seed=0,1   narrow it
+  outputs=DIR                  write everything there
+  workers=N                    worker processes (default: one per core)
+  train.steps=100 ...          anything else is handed to every run
 """
 
 

@@ -77,7 +77,8 @@ def parse(overrides: Iterable[str]) -> list[Override]:
             raise ConfigError(f"{override.input_line!r} names no key. Write key=value.")
         if override.is_add() or override.is_delete():
             raise ConfigError(
-                f"{override.input_line!r}: keys cannot be added or removed, only set: write {override.key_or_group}=value."
+                f"{override.input_line!r}: keys cannot be added or removed, only set: "
+                f"write {override.key_or_group}=value."
             )
     return parsed
 

@@ -39,7 +39,7 @@ def test_a_run_can_be_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_parameter_is_refused_before_a_kernel_starts(tmp_path: Path) -> None:
-    with pytest.raises(LstmlabError, match="no parameter 'studdy'. Did you mean 'study'"):
+    with pytest.raises(LstmlabError, match=r"no parameter 'studdy'. Did you mean 'study'"):
         execute(ROOT / "notebooks" / "30_compare.ipynb", tmp_path / "out.ipynb", {"studdy": "variants"})
     assert not (tmp_path / "out.ipynb").exists()
 

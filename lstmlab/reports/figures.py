@@ -50,9 +50,7 @@ def metric_per_cell(study: Study) -> Figure:
     def draw(ax: Axes, task: str) -> None:
         rows, metric = table[table.task == task], study.tasks[task].metric
         cells = list(rows.cell.unique())
-        sns.stripplot(
-            rows, x="cell", y="value", hue="cell", order=cells, palette=colours(cells), ax=ax, jitter=0.12, alpha=0.75
-        )
+        sns.swarmplot(rows, x="cell", y="value", hue="cell", order=cells, palette=colours(cells), ax=ax, size=6)
         for at, cell in enumerate(cells):
             mean, half = interval(rows.loc[rows.cell == cell, "value"], confidence)
             ax.errorbar(at + 0.28, mean, np.nan_to_num(half), fmt="_", color="0.15", capsize=4, ms=9)

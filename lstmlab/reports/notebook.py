@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
@@ -43,6 +45,14 @@ def render(study: Study) -> Rendered:
     return Rendered(target, page)
 
 
+def parameters_of(notebook: Path) -> list[str]:
+    """Return the names that the cell tagged ``parameters`` assigns."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
+    nodes = [node for source in tagged for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    return [target.id for node in nodes for target in node.targets if isinstance(target, ast.Name)]
+
+
 def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Run ``source`` with ``parameters`` and save it with its outputs as ``target``.
 
@@ -53,7 +63,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     if not source.is_file():
         raise LstmlabError(f"there is no notebook {source}: set report.notebook to one in {source.parent}")
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    known = papermill.inspect_notebook(str(source))
+    known = parameters_of(source)
     for key in parameters:
         if key not in known:
             raise LstmlabError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 import torch
 from torch import nn
@@ -51,26 +50,6 @@ def within_budget(config: RunConfig) -> RunConfig:
     """
     if config.cell.hidden_size is not None:
         return config
-    size = _fit(repr(config.task), repr(config.cell), _Key(config))
-    return replace(config, cell=replace(config.cell, hidden_size=size))
-
-
-class _Key:
-    """Carries a config past the cache of `_fit`, which compares the two texts before it."""
-
-    def __init__(self, config: RunConfig) -> None:
-        self.config = config
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@cache
-def _fit(task_text: str, cell_text: str, key: _Key) -> int:
-    config = key.config
     task: Task = registry.task.get(config.task.name)(config.task)
 
     def cost(name: str, hidden_size: int) -> int:
@@ -91,4 +70,4 @@ def _fit(task_text: str, cell_text: str, key: _Key) -> int:
             f"{TOLERANCE:.0%} of {budget:,} parameters (a vanilla cell with task.hidden_size="
             f"{config.task.hidden_size}); choose a larger task.hidden_size, or set cell.hidden_size yourself"
         )
-    return best
+    return replace(config, cell=replace(config.cell, hidden_size=best))

@@ -21,7 +21,7 @@ from lstmlab.training.loop import Row
 LOG_EVERY = 2.0  # seconds between two writes of metrics.jsonl
 
 
-def execute_run(spec: Spec, store: Store, progress: Callable[[int], None] = lambda step: None) -> Result:
+def execute_run(spec: Spec, store: Store, progress: Callable[[int], object] = lambda step: None) -> Result:
     """Train, evaluate and record one run; whatever the run raises is recorded as its failure.
 
     Args:
@@ -43,7 +43,7 @@ def execute_run(spec: Spec, store: Store, progress: Callable[[int], None] = lamb
         return store.fail(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _train(spec: Spec, store: Store, progress: Callable[[int], None]) -> Result:
+def _train(spec: Spec, store: Store, progress: Callable[[int], object]) -> Result:
     config, started, logged = spec.config, time.time(), time.monotonic()
 
     def watch(history: list[Row], step: int) -> None:

@@ -45,7 +45,7 @@ def run_settings(settings: Settings) -> Run:
     if result is None or result["status"] != "done":
         store.prepare()
         with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown:
-            result = execute_run(spec, store, lambda step: shown.update(step - shown.n) and None)
+            result = execute_run(spec, store, lambda step: shown.update(1))
         if result["status"] != "done":
             raise TrainingError(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
     return Run(store.folder(spec))

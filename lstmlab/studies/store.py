@@ -103,8 +103,10 @@ def read_result(folder: Path, id: str | None = None) -> Result | None:
             raise ValueError(f"it lacks {', '.join(missing)}")
         if id is not None and result["id"] != id:
             raise ValueError(f"it belongs to run {result['id']}")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError) as error:
         raise StorageError(
             f"{path} is damaged: {error}. Delete the folder {folder} to train this run again, or put "

@@ -1,6 +1,5 @@
 """Gradients of every cell are right: of input, initial states and each parameter."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -97,7 +96,10 @@ def test_functional_call_uses_the_weights_it_is_given(cell: str) -> None:
     """`torch.func` can differentiate with respect to weights that are not the layer's own."""
     rnn, other = build(cell), build(cell)
     x, states = leaves(rnn)
-    loss: Callable[[Any], Tensor] = lambda weights: torch.func.functional_call(rnn, weights, (x, states))[0].sum()
+
+    def loss(weights: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(rnn, weights, (x, states))[0].sum()
+
     gradients = torch.func.grad(loss)({k: v.detach() for k, v in other.named_parameters()})
     expected = torch.autograd.grad(other(x, states)[0].sum(), list(other.parameters()))
     torch.testing.assert_close(tuple(gradients.values()), expected)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
@@ -38,63 +39,53 @@ def sequences(steps: int = STEPS, batch: int = BATCH, features: int = FEATURES) 
     return torch.randn(steps, batch, features, dtype=torch.float64)
 
 
-def initial(rnn: RNN, batch: int = BATCH) -> Any:
-    """Return random initial states in the form in which a call takes them."""
+def initial(rnn: RNN, batch: int = BATCH) -> tuple[Tensor, ...]:
     shape = (rnn.num_layers * (2 if rnn.bidirectional else 1), batch, rnn.hidden_size)
-    return of_states(rnn, lambda _: torch.randn(shape, dtype=torch.float64))
+    return tuple(torch.randn(shape, dtype=torch.float64) for _ in rnn.cell.states)
 
 
-def of_states(rnn: RNN, make: Any) -> Any:
-    """Return ``make(index)`` for every state: a tuple, or one tensor if the cell has one state."""
-    made = tuple(make(k) for k in range(len(rnn.cell.states)))
-    return made if len(made) > 1 else made[0]
+def run(rnn: RNN, x: Tensor | PackedSequence, hx: Any = None, lengths: Any = None) -> tuple[Any, ...]:
+    """Return the output and the final states one after the other."""
+    output, states = rnn(x, hx, lengths)
+    return output, *(states if isinstance(states, tuple) else (states,))
 
 
-def listed(states: Any) -> tuple[Tensor, ...]:
-    return states if isinstance(states, tuple) else (states,)
-
-
-def each_alone(rnn: RNN, x: Tensor, hx: Any, lengths: list[int]) -> tuple[Tensor, Any]:
+def each_alone(rnn: RNN, x: Tensor, hx: tuple[Tensor, ...], lengths: list[int]) -> tuple[Tensor, ...]:
     """Run every sequence without the others and without padding; put the results side by side."""
-    outputs, finals = [], []
+    results = []
     for b, length in enumerate(lengths):
-        output = x.new_zeros(len(x), 1, rnn.hidden_size * (2 if rnn.bidirectional else 1))
-        own = of_states(rnn, lambda k, b=b: listed(hx)[k][:, b : b + 1].contiguous())
-        if length:
-            output[:length], own = rnn(x[:length, b : b + 1], own)
-        outputs.append(output)
-        finals.append(listed(own))
-    return torch.cat(outputs, 1), of_states(rnn, lambda k: torch.cat([f[k] for f in finals], 1))
+        own, alone = x[:length, b : b + 1], [s[:, b : b + 1].contiguous() for s in hx]
+        nothing = x.new_zeros(0, 1, rnn.hidden_size * (2 if rnn.bidirectional else 1))
+        output, *states = run(rnn, own, alone) if length else (nothing, *alone)
+        results.append([pad(output, (0, 0, 0, 0, 0, len(x) - length)), *states])
+    return tuple(torch.cat(parts, 1) for parts in zip(*results, strict=True))
 
 
 @every_cell
-@pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True], ids=["time_first", "batch_first"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_ways"])
 @pytest.mark.parametrize("num_layers", [1, 3])
 @pytest.mark.parametrize("shape", [(STEPS, BATCH, FEATURES), (STEPS, FEATURES)], ids=["batch", "unbatched"])
 def test_shapes_are_those_of_lstm(
-    cell: str, batch_first: bool, bidirectional: bool, num_layers: int, shape: tuple[int, ...]
+    cell: str, shape: tuple[int, ...], num_layers: int, bidirectional: bool, batch_first: bool
 ) -> None:
     """Output and every state have the shapes that `nn.LSTM` with the same options returns."""
     options = {"num_layers": num_layers, "bidirectional": bidirectional, "batch_first": batch_first}
-    x = torch.zeros(shape)
-    output, states = RNN(cell, FEATURES, HIDDEN, **options)(x)
+    x, rnn = torch.zeros(shape), RNN(cell, FEATURES, HIDDEN, **options)
     expected, (h, _) = nn.LSTM(FEATURES, HIDDEN, **options)(x)
-    assert output.shape == expected.shape
-    assert [s.shape for s in listed(states)] == [h.shape] * len(registry.cell.get(cell).states)
+    assert [t.shape for t in run(rnn, x)] == [expected.shape] + [h.shape] * len(rnn.cell.states)
 
 
 @every_cell
 @every_shape
-@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True], ids=["time_first", "batch_first"])
 def test_unbatched_is_a_batch_of_one(cell: str, options: dict[str, Any], batch_first: bool) -> None:
     """A sequence without batch dimension gives what a batch of one gives, without that dimension."""
-    rnn = build(cell, batch_first=batch_first, **options)
-    x, hx = sequences(batch=1), initial(rnn, batch=1)
-    batch = 0 if batch_first else 1
-    output, states = rnn(x.transpose(0, 1) if batch_first else x, hx)
-    unbatched = rnn(x.squeeze(1), of_states(rnn, lambda k: listed(hx)[k].squeeze(1)))
-    assert_close(unbatched, (output.squeeze(batch), of_states(rnn, lambda k: listed(states)[k].squeeze(1))))
+    rnn, x = build(cell, batch_first=batch_first, **options), sequences(batch=1)
+    hx = initial(rnn, batch=1)
+    output, *states = run(rnn, x.transpose(0, 1) if batch_first else x, hx)
+    expected = (output.squeeze(0 if batch_first else 1), *(s.squeeze(1) for s in states))
+    assert_close(run(rnn, x.squeeze(1), tuple(s.squeeze(1) for s in hx)), expected)
 
 
 @every_cell
@@ -104,30 +95,29 @@ def test_batch_first_is_transposed(cell: str, options: dict[str, Any]) -> None:
     rnn, batch_first = build(cell, **options), build(cell, batch_first=True, **options)
     batch_first.load_state_dict(rnn.state_dict())
     x, hx, lengths = sequences(), initial(rnn), [2, 5, 0]
-    output, states = rnn(x, hx, lengths)
-    assert_close(batch_first(x.transpose(0, 1), hx, lengths), (output.transpose(0, 1), states))
+    output, *states = run(rnn, x, hx, lengths)
+    assert_close(run(batch_first, x.transpose(0, 1), hx, lengths), (output.transpose(0, 1), *states))
 
 
 @every_cell
 @every_shape
-@pytest.mark.parametrize("kind", [list, torch.tensor], ids=["list", "tensor"])
-def test_with_lengths_each_sequence_runs_as_if_alone(cell: str, options: dict[str, Any], kind: Any) -> None:
-    """Outputs and final states are those of each sequence by itself, zeros after its end."""
+def test_with_lengths_each_sequence_runs_as_if_alone(cell: str, options: dict[str, Any]) -> None:
+    """Outputs and final states are those of each sequence by itself; an empty one keeps its initial states."""
     rnn, x, lengths = build(cell, **options), sequences(), [2, 5, 0]
     hx = initial(rnn)
-    assert_close(rnn(x, hx, kind(lengths)), each_alone(rnn, x, hx, lengths))
+    assert_close(run(rnn, x, hx, torch.tensor(lengths)), each_alone(rnn, x, hx, lengths))
 
 
 @every_cell
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
-@given(data=st.data(), bidirectional=st.booleans(), num_layers=st.integers(1, 2))
-def test_lengths_of_any_shape(cell: str, data: st.DataObject, bidirectional: bool, num_layers: int) -> None:
+@given(data=st.data(), options=st.fixed_dictionaries({"num_layers": st.integers(1, 2), "bidirectional": st.booleans()}))
+def test_lengths_of_any_shape(cell: str, data: st.DataObject, options: dict[str, Any]) -> None:
     """Whatever the sizes and lengths, a batch equals its sequences run alone."""
     steps, batch, features, hidden = (data.draw(st.integers(1, 5), label=k) for k in "TBIH")
     lengths = data.draw(st.lists(st.integers(0, steps), min_size=batch, max_size=batch), label="lengths")
-    rnn = build(cell, features, hidden, num_layers=num_layers, bidirectional=bidirectional)
-    x, hx = sequences(steps, batch, features), initial(rnn, batch)
-    assert_close(rnn(x, hx, lengths), each_alone(rnn, x, hx, lengths))
+    rnn, x = build(cell, features, hidden, **options), sequences(steps, batch, features)
+    hx = initial(rnn, batch)
+    assert_close(run(rnn, x, hx, lengths), each_alone(rnn, x, hx, lengths))
 
 
 @every_cell
@@ -136,22 +126,23 @@ def test_padding_changes_nothing(cell: str, options: dict[str, Any]) -> None:
     """What stands after a sequence's end changes nothing, not by a bit, and the output is zero there."""
     rnn, x, lengths = build(cell, **options), sequences(), [2, 5, 3]
     padding = torch.arange(STEPS)[:, None] >= torch.tensor(lengths)
-    output, states = rnn(torch.where(padding[:, :, None], 1e6, x), None, lengths)
-    assert_close((output, states), rnn(x, None, lengths), rtol=0, atol=0)
-    assert not output[padding].any()
+    results = run(rnn, torch.where(padding[:, :, None], 1e6, x), None, lengths)
+    assert_close(results, run(rnn, x, None, lengths), rtol=0, atol=0)
+    assert not results[0][padding].any()
 
 
 @every_cell
 @every_shape
 @every_packing
-def test_packed_equals_lengths(cell: str, options: dict[str, Any], lengths: list[int], enforce_sorted: bool) -> None:
+def test_packed_equals_each_alone(cell: str, options: dict[str, Any], lengths: list[int], enforce_sorted: bool) -> None:
     """A packed sequence gives what its members give alone; initial and final states keep the batch's order."""
     rnn, x = build(cell, **options), sequences()
     hx = initial(rnn)
-    packed, states = rnn(pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted), hx)
-    output, ends = pad_packed_sequence(packed)
+    result, *states = run(rnn, pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted), hx)
+    output, ends = pad_packed_sequence(result)
     assert ends.tolist() == lengths
-    assert_close((output, states), each_alone(rnn, x, hx, lengths))
+    assert_close((output, *states), each_alone(rnn, x, hx, lengths))
+    assert_close((output, *states), run(rnn, x, hx, lengths))
 
 
 @every_shape
@@ -159,84 +150,80 @@ def test_packed_equals_lengths(cell: str, options: dict[str, Any], lengths: list
 def test_packed_vanilla_is_packed_lstm(options: dict[str, Any], lengths: list[int], enforce_sorted: bool) -> None:
     """For vanilla the packed output is that of `nn.LSTM`: data, batch sizes and both orders."""
     lstm = nn.LSTM(FEATURES, HIDDEN, **options).double()
-    rnn, packed = RNN.from_torch(lstm), pack_padded_sequence(sequences(), lengths, enforce_sorted=enforce_sorted)
+    rnn, inputs = RNN.from_torch(lstm), pack_padded_sequence(sequences(), lengths, enforce_sorted=enforce_sorted)
     hx = initial(rnn)
-    (actual, states), (expected, their_states) = rnn(packed, hx), lstm(packed, hx)
+    (actual, states), (expected, their_states) = rnn(inputs, hx), lstm(inputs, hx)
     assert isinstance(actual, PackedSequence)
     assert_close((tuple(actual), states), (tuple(expected), their_states))
 
 
 @every_cell
 def test_a_sequence_can_be_split(cell: str) -> None:
-    """Two halves with the states carried over equal one pass."""
+    """Two halves with the states carried over, as the layer returned them, equal one pass."""
     rnn, x = build(cell, num_layers=2), sequences()
     hx = initial(rnn)
     first, between = rnn(x[:2], hx)
-    second, states = rnn(x[2:], between)
-    assert_close((torch.cat([first, second]), states), rnn(x, hx))
+    second, *states = run(rnn, x[2:], between)
+    assert_close((torch.cat([first, second]), *states), run(rnn, x, hx))
+
+
+VIEWS = {
+    "broadcast": lambda: sequences(batch=1).expand(-1, BATCH, -1),
+    "strided": lambda: sequences(batch=2 * BATCH)[:, ::2],
+    "transposed": lambda: sequences(features=STEPS).transpose(0, 2)[:, :, :FEATURES],
+}
 
 
 @every_cell
-@pytest.mark.parametrize(
-    "view",
-    [
-        lambda: sequences(batch=1).expand(-1, BATCH, -1),
-        lambda: sequences(batch=2 * BATCH)[:, ::2],
-        lambda: sequences(features=STEPS).transpose(0, 2)[:, :, :FEATURES],
-    ],
-    ids=["broadcast", "strided", "transposed"],
-)
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_memory_layout_does_not_matter(cell: str, view: Any) -> None:
     """Views that are not contiguous give what their copies give."""
     rnn, x = build(cell, **STACKED), view()
-    hx = of_states(rnn, lambda _: torch.randn(1, 1, HIDDEN, dtype=torch.float64).expand(4, BATCH, -1))
-    copied = of_states(rnn, lambda k: listed(hx)[k].contiguous())
-    assert_close(rnn(x, hx, [2, 5, 3]), rnn(x.contiguous(), copied, [2, 5, 3]))
+    hx = tuple(s.expand(-1, BATCH, -1) for s in initial(rnn, batch=1))
+    assert not x.is_contiguous()
+    assert_close(run(rnn, x, hx, [2, 5, 3]), run(rnn, x.contiguous(), [s.contiguous() for s in hx], [2, 5, 3]))
 
 
 @every_cell
 def test_copies_compute_the_same(cell: str) -> None:
     """A deep copy, and a new layer that loads the state dict, have the same weights but share none."""
-    rnn, x = build(cell, **STACKED), sequences()
-    loaded = build(cell, **STACKED)
+    rnn, loaded, x = build(cell, **STACKED), build(cell, **STACKED), sequences()
     loaded.load_state_dict(rnn.state_dict())
-    copies, expected = [deepcopy(rnn), loaded], rnn(x)
+    copies, expected = [deepcopy(rnn), loaded], run(rnn, x)
     nn.init.zeros_(rnn.weight_hh_l0)
     for copy in copies:
-        assert_close(copy(x), expected, rtol=0, atol=0)
+        assert_close(run(copy, x), expected, rtol=0, atol=0)
 
 
 @every_cell
 def test_double_computes_in_double(cell: str) -> None:
     """``.double()`` moves weights and results, whose values stay those of float32 up to rounding."""
     rnn, x = RNN(cell, FEATURES, HIDDEN, **STACKED), sequences()
-    single, double = rnn(x.float(), None, [2, 5, 3]), deepcopy(rnn).double()(x, None, [2, 5, 3])
-    assert {t.dtype for t in (double[0], *listed(double[1]))} == {torch.float64}
+    single, double = run(rnn, x.float(), None, [2, 5, 3]), run(deepcopy(rnn).double(), x, None, [2, 5, 3])
+    assert {t.dtype for t in double} == {torch.float64}
     assert_close(single, double, rtol=0, atol=1e-5, check_dtype=False)
 
 
 @every_cell
 def test_dropout_only_between_layers_and_in_training(cell: str) -> None:
     """Dropout touches neither input nor output nor a single layer, and nothing in evaluation."""
-    rnn, x = build(cell, num_layers=2, dropout=0.5), sequences()
-    single, plain = build(cell, dropout=0.5), build(cell, num_layers=2)
+    rnn, plain, single = build(cell, num_layers=2, dropout=0.5), build(cell, num_layers=2), build(cell, dropout=0.5)
     plain.load_state_dict(rnn.state_dict())
-    (output, states), (expected, their_states) = rnn(x), plain(x)
+    x = sequences()
+    (output, h, *_), (expected, their_h, *_) = run(rnn, x), run(plain, x)
     assert not torch.allclose(output, expected)
-    assert_close(listed(states)[0][0], listed(their_states)[0][0])  # the first layer has read the whole input
-    assert_close(output[-1], listed(states)[0][1])  # the last layer's output is its state
-    assert_close(rnn.eval()(x), plain.eval()(x))
-    assert_close(single(x), single.eval()(x))
+    assert_close(h[0], their_h[0])  # the first layer has read the whole input
+    assert_close(output[-1], h[1])  # the last layer's output is its state
+    assert_close(run(rnn.eval(), x), run(plain, x))
+    assert_close(run(single, x), run(single.eval(), x))
 
 
 @every_cell
 def test_forget_bias_goes_where_the_cell_says(cell: str) -> None:
     """Biases start at zero, but for the gates that the cell names, which get the bias with their sign."""
     rnn = RNN(cell, FEATURES, HIDDEN, **STACKED, forget_bias=0.75)
-    for name, bias in rnn.named_parameters():
-        if name.startswith("bias"):
-            expected = [rnn.cell.forget.get(gate, 0.0) * 0.75 for gate in rnn.cell.gates]
-            assert bias.tolist() == [value for value in expected for _ in range(HIDDEN)]
+    expected = [rnn.cell.forget.get(gate, 0.0) * 0.75 for gate in rnn.cell.gates for _ in range(HIDDEN)]
+    assert [rnn.weights(layer, way).bias.tolist() for layer in (0, 1) for way in (0, 1)] == [expected] * 4
 
 
 @pytest.mark.parametrize(
@@ -247,30 +234,31 @@ def test_lstms_start_by_remembering(cell: str, biases: list[float]) -> None:
     assert RNN(cell, FEATURES, 1).bias_l0.tolist() == biases
 
 
-x, h = torch.zeros(STEPS, BATCH, FEATURES), torch.zeros(1, BATCH, HIDDEN)
+MISTAKES = {
+    "features": (lambda rnn, x, h: rnn(x[:, :, :1]), "2 features per step, not 1"),
+    "packed_features": (lambda rnn, x, h: rnn(packed(x[:, :, :1])), "2 features per step, not 1"),
+    "dimensions": (lambda rnn, x, h: rnn(x[None]), "2 or 3 dimensions, not 4"),
+    "no_steps": (lambda rnn, x, h: rnn(x[:0]), "at least one step"),
+    "state_shape": (lambda rnn, x, h: rnn(x, (h, h[:, :2])), r"state c must have shape \(1, 3, 4\), not \(1, 2, 4\)"),
+    "one_state": (lambda rnn, x, h: rnn(x, h), "states .*h.*c.*, not 1"),
+    "three_states": (lambda rnn, x, h: rnn(x, (h, h, h)), "states .*h.*c.*, not 3"),
+    "negative_length": (lambda rnn, x, h: rnn(x, lengths=[-1, 2, 5]), "from 0 to 5"),
+    "length_too_long": (lambda rnn, x, h: rnn(x, lengths=[1, 2, 6]), "from 0 to 5"),
+    "float_lengths": (lambda rnn, x, h: rnn(x, lengths=[1.0, 2.0, 5.0]), "whole numbers"),
+    "number_of_lengths": (lambda rnn, x, h: rnn(x, lengths=[1, 2]), r"shape \(3,\), not \(2,\)"),
+    "packed_and_lengths": (lambda rnn, x, h: rnn(packed(x), lengths=[5, 3, 1]), "leave lengths out"),
+    "no_layers": (lambda *_: RNN("vanilla", 2, 4, num_layers=0), "num_layers must be at least 1, not 0"),
+    "dropout": (lambda *_: RNN("vanilla", 2, 4, dropout=1.0), "dropout must be in .*, not 1"),
+    "projection": (lambda *_: RNN.from_torch(nn.LSTM(2, 4, proj_size=2)), "proj_size"),
+}
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda rnn: rnn(x[:, :, :1]), "2 features per step, not 1"),
-        (lambda rnn: rnn(pack_padded_sequence(x[:, :, :1], [5, 3, 1])), "2 features per step, not 1"),
-        (lambda rnn: rnn(x[None]), "2 or 3 dimensions, not 4"),
-        (lambda rnn: rnn(x[:0]), "at least one step"),
-        (lambda rnn: rnn(x, (h, h[:, :2])), r"state c must have shape \(1, 3, 4\), not \(1, 2, 4\)"),
-        (lambda rnn: rnn(x, h), "states .*h.*c.*, not 1"),
-        (lambda rnn: rnn(x, (h, h, h)), "states .*h.*c.*, not 3"),
-        (lambda rnn: rnn(x, lengths=[-1, 2, 5]), "from 0 to 5"),
-        (lambda rnn: rnn(x, lengths=[1, 2, 6]), "from 0 to 5"),
-        (lambda rnn: rnn(x, lengths=[1.0, 2.0, 5.0]), "whole numbers"),
-        (lambda rnn: rnn(x, lengths=[1, 2]), r"shape \(3,\), not \(2,\)"),
-        (lambda rnn: rnn(pack_padded_sequence(x, [5, 3, 1]), lengths=[5, 3, 1]), "leave lengths out"),
-        (lambda _: RNN("vanilla", FEATURES, HIDDEN, num_layers=0), "num_layers must be at least 1"),
-        (lambda _: RNN("vanilla", FEATURES, HIDDEN, dropout=1.0), "dropout must be in"),
-        (lambda _: RNN.from_torch(nn.LSTM(FEATURES, HIDDEN, proj_size=2)), "proj_size"),
-    ],
-)
+@pytest.mark.parametrize(("call", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_mistakes_are_named(call: Any, message: str) -> None:
     """A wrong argument is a ValueError that says what was expected and what came."""
     with pytest.raises(ValueError, match=message):
-        call(RNN("vanilla", FEATURES, HIDDEN))
+        call(RNN("vanilla", FEATURES, HIDDEN), torch.zeros(STEPS, BATCH, FEATURES), torch.zeros(1, BATCH, HIDDEN))
+
+
+def packed(x: Tensor) -> PackedSequence:
+    return pack_padded_sequence(x, [5, 3, 1])

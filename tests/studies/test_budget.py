@@ -33,5 +33,5 @@ def test_a_size_that_was_asked_for_is_kept() -> None:
 
 
 def test_a_budget_that_no_size_meets_is_refused_with_what_to_do() -> None:
-    with pytest.raises(LstmlabError, match="choose a larger task.hidden_size"):
+    with pytest.raises(LstmlabError, match=r"choose a larger task.hidden_size"):
         within_budget(check(compose(["task=climate", "cell=coupled", "task.hidden_size=2"])).run)

@@ -86,7 +86,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_the_old_file_whole_and_no_debris(full_disk: Path) -> None:
     path = full_disk / "result.json"
     write(path, b"old")
-    with pytest.raises(StorageError, match="No space left.*Finished runs are kept; free some space"):
+    with pytest.raises(StorageError, match=r"No space left.*Finished runs are kept; free some space"):
         write(path, b"x" * 1_000_000)
     assert path.read_bytes() == b"old"
     assert [f.name for f in full_disk.iterdir()] == ["result.json"]

@@ -77,7 +77,7 @@ def test_a_study_s_run_is_the_same_as_a_single_one_to_the_last_bit(tmp_path: Pat
 
 
 def test_one_failing_run_does_not_take_the_others_along_and_is_retried(tmp_path: Path) -> None:
-    wild = ["train.learning_rate=1e38", "train.clip_norm=null", "train.schedule=constant", "train.steps=20"]
+    wild = ["train.learning_rate=1e30", "train.clip_norm=null", "train.schedule=constant", "train.steps=20"]
     overrides = [*TINY, *wild, "cell=vanilla", "seed=0,1", f"outputs={tmp_path}"]
     study = lstmlab.study("variants", overrides).run()
     assert list(study.table().status) == ["failed", "failed"]
@@ -91,7 +91,6 @@ def test_one_failing_run_does_not_take_the_others_along_and_is_retried(tmp_path:
 
 @needs_proc
 def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
-    slow, quick = "train.steps=100000", "train.steps=4"
     driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0", "workers=1")
     wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")) and workers_of(driver))
     os.kill(workers_of(driver)[0], signal.SIGKILL)
@@ -100,7 +99,6 @@ def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
     assert "its worker process died: SIGKILL" in said
     (failed,) = tmp_path.glob("runs/*/result.json")
     assert json.loads(failed.read_text())["status"] == "failed"
-    assert (slow in SLOW) and (quick in TINY)
 
 
 @needs_proc
