@@ -12,7 +12,7 @@ class Dataset:
 
     Attributes:
         kind: "embedded" (ships in a library that this project uses) or "generated".
-        unit: of the values, if they have one.
+        quantity: what the values are, with their unit, as an axis shows it.
     """
 
     title: ClassVar[str]
@@ -20,7 +20,7 @@ class Dataset:
     licence: ClassVar[str]
     source: ClassVar[str]
     citation: ClassVar[str] = ""
-    unit: ClassVar[str] = ""
+    quantity: ClassVar[str] = ""
 
     def load(self) -> Any:
         """Return the data as its task expects it."""

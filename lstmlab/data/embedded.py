@@ -23,7 +23,7 @@ class CO2(Dataset):
         "Keeling, C. D. and Whorf, T. P. (2004), Atmospheric CO2 concentrations derived from flask air "
         "samples at sites in the SIO network, in Trends, CDIAC, Oak Ridge National Laboratory"
     )
-    unit = "ppm"
+    quantity = "CO2 (ppm)"
 
     def load(self) -> pd.Series:
         """Return one value a week; missing weeks are NaN."""

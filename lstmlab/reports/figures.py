@@ -145,7 +145,7 @@ def learning_curve(run: Run) -> Figure:
         _scale(ax, rows[column])
         ax.set(xlabel="training step", ylabel="training loss" if what == "train" else metric.label)
 
-    return _panels(["train", "validation"], draw)
+    return _panels(["train", "validation"], draw, title={"train": "Training", "validation": "Validation"}.__getitem__)
 
 
 def gradient_norm(run: Run) -> Figure:
@@ -173,7 +173,7 @@ def gates(run: Run) -> Figure:
         wide = rows.pivot(index="unit", columns="step", values=name)
         wide = wide.loc[wide.mean(axis=1).sort_values().index]
         signed = bool((wide < 0).any(axis=None))
-        limit = float(np.abs(wide.to_numpy()).max()) if name == "c" else 1.0
+        limit = float(np.quantile(np.abs(wide.to_numpy()), 0.95)) if name == "c" else 1.0
         image = ax.imshow(
             wide, aspect="auto", cmap="vlag" if signed else "viridis", vmin=-limit if signed else 0, vmax=limit
         )

@@ -163,7 +163,7 @@ class Forecasting(Task):
         for name, model in models.items():
             ax.plot(dates[ahead], self.forecast(model, "test")[-1], color=colours[name], lw=1.8, label=name)
         ax.axvline(dates[start], color="0.6", lw=1, ls=":")
-        ax.set_ylabel(f"{self.config.name} ({self.dataset.unit})")
+        ax.set_ylabel(self.dataset.quantity)
         ax.set_xlabel("date")
 
     def notes(self) -> list[str]:

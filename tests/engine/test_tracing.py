@@ -148,11 +148,14 @@ def test_latex_becomes_aligned_mathml(cell: type[Cell]) -> None:
     assert "&" not in "".join(tree.itertext())
 
 
-def test_latex_keeps_signs_and_names() -> None:
-    """A minus before a pre-activation is shown, and so is a vector whose name has no index."""
-    latex = trace(WrittenOut).latex()
-    assert re.search(r"\\sigma\\left\(-", latex)
-    assert re.search(r"(?<!_{)scale", latex)
+def test_latex_keeps_the_sign_of_a_gate() -> None:
+    """A minus before a pre-activation is shown: without it the equation is another one."""
+    assert re.search(r"\\sigma\\left\(-", trace(WrittenOut).latex())
+
+
+def test_latex_shows_a_vector_without_index_by_its_name() -> None:
+    """A vector may have a plain name, which is then no subscript of nothing."""
+    assert re.search(r"(?<!_{)scale", trace(WrittenOut).latex())
 
 
 @pytest.mark.parametrize(
