@@ -107,10 +107,10 @@ class RNN(nn.Module):
         """Return the parameters of one layer in one direction (0 forward, 1 backward)."""
         end = f"_l{layer}{self._suffixes[direction]}"
         return Weights(
-            ih=self.get_parameter(f"weight_ih{end}"),
-            hh=self.get_parameter(f"weight_hh{end}"),
-            bias=self.get_parameter(f"bias{end}"),
-            vectors={v: self.get_parameter(f"{v}{end}") for v in self.cell.vectors},
+            ih=getattr(self, f"weight_ih{end}"),
+            hh=getattr(self, f"weight_hh{end}"),
+            bias=getattr(self, f"bias{end}"),
+            vectors={v: getattr(self, f"{v}{end}") for v in self.cell.vectors},
         )
 
     @classmethod
@@ -169,8 +169,6 @@ class RNN(nn.Module):
         x = input if batched else input.unsqueeze(1)
         if batched and self.batch_first:
             x = x.transpose(0, 1)
-        if x.shape[2] != self.input_size:
-            raise ValueError(f"input must have {self.input_size} features per step, not {x.shape[2]}")
         if x.shape[0] == 0:
             raise ValueError("input must have at least one step")
         mask = self._mask(lengths, x)
@@ -196,6 +194,10 @@ class RNN(nn.Module):
     def _run_layers(
         self, x: Tensor, states: tuple[Tensor, ...], mask: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if x.shape[2] != self.input_size:
+            raise ValueError(f"input must have {self.input_size} features per step, not {x.shape[2]}")
+        if mask is not None:
+            x = torch.where(mask, x, 0)  # whatever padding holds, NaN too, must not reach a gradient
         finals = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
@@ -238,9 +240,10 @@ class RNN(nn.Module):
         ends = torch.as_tensor(lengths)
         if ends.shape != (batch,):
             raise ValueError(f"lengths must have shape ({batch},), not {tuple(ends.shape)}")
-        if ends.is_floating_point() or ends.min() < 0 or ends.max() > steps:
+        whole = not (ends.is_floating_point() or ends.dtype == torch.bool)
+        if not whole or (ends < 0).any() or (ends > steps).any():
             raise ValueError(f"lengths must be whole numbers from 0 to {steps}, not {ends.tolist()}")
-        if ends.min() == steps:
+        if (ends == steps).all():
             return None
         return torch.arange(steps, device=x.device)[:, None, None] < ends.to(x.device)[None, :, None]
 

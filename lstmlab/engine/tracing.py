@@ -60,13 +60,14 @@ def trace(cell: type[Cell]) -> Trace:
     Raises:
         TypeError: when the step uses an operation or a branch that symbols cannot follow.
     """
-    recorder = _Recorder(set(cell.gates))
+    recorder = _Recorder(cell.gates)
     gates = [_Term(sympy.Symbol(g), recorder) for g in cell.gates]
     parts = {k: _Term(_old(k) if k in cell.states else sympy.Symbol(k), recorder) for k in cell.keywords()}
     returned = cell().step(*gates, **parts)
     states = {name: term.expr for name, term in returned.items()}
     # The step knows a new state by its expression only; the equations should know it by name.
-    for name, expr in states.items():
+    for name in cell.states:
+        expr = states[name]
         if not expr.is_Symbol:
             states = {k: e if k == name else e.subs(expr, _new(name)) for k, e in states.items()}
             recorder.activations = {k: e.subs(expr, _new(name)) for k, e in recorder.activations.items()}
@@ -83,16 +84,16 @@ def _new(name: str) -> sympy.Symbol:
 
 @dataclass
 class _Recorder:
-    gates: set[str]
+    gates: tuple[str, ...]
     activations: dict[str, sympy.Expr] = field(default_factory=dict)
 
     def apply(self, function: Any, expr: sympy.Expr) -> sympy.Expr:
-        named = {str(s) for s in expr.free_symbols} & (self.gates - set(self.activations))
-        if not named:
+        """Apply a nonlinearity; to a pre-activation plus anything else, it defines that gate."""
+        raw = [g for g in self.gates if g not in self.activations and expr.diff(sympy.Symbol(g)) in (1, -1)]
+        if len(raw) != 1:
             return function(expr)
-        (gate,) = named
-        self.activations[gate] = function(expr)
-        return _new(gate)
+        self.activations[raw[0]] = function(expr)
+        return _new(raw[0])
 
 
 class _Term:
@@ -116,13 +117,25 @@ class _Term:
     def __mul__(self, other: Any) -> _Term:
         return self._make(self.expr * _expr(other))
 
+    def __truediv__(self, other: Any) -> _Term:
+        return self._make(self.expr / _expr(other))
+
+    def __rtruediv__(self, other: Any) -> _Term:
+        return self._make(_expr(other) / self.expr)
+
     def __neg__(self) -> _Term:
         return self._make(-self.expr)
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __bool__(self) -> bool:
+    def _refuse_branch(self, *_: object) -> Any:
         raise TypeError("a cell's step cannot branch on values: its equations must be the same for every input")
+
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse_branch
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        raise TypeError(f"a cell's step cannot use .{name}(): it may add, multiply, divide, and apply sigmoid and tanh")
 
     def sigmoid(self) -> _Term:
         return self._make(self.recorder.apply(Sigmoid, self.expr))
@@ -136,7 +149,7 @@ def _expr(value: Any) -> sympy.Expr:
 
 
 class _Printer(LatexPrinter):
-    """Elementwise products as ⊙, gates before states, pre-activations as affine maps."""
+    """Elementwise products as ⊙, in the order in which papers write them; pre-activations as affine maps."""
 
     def __init__(self, cell: type[Cell]) -> None:
         super().__init__()
@@ -147,7 +160,7 @@ class _Printer(LatexPrinter):
         if name in self.cell.gates:
             return rf"W_{{{name}}} x_t + R_{{{name}}} h_{{t-1}} + b_{{{name}}}"
         base, _, index = name.rpartition("_")
-        return rf"{base}_{{{'t-1' if index == 'old' else index}}}"
+        return rf"{base}_{{{'t-1' if index == 'old' else index}}}" if base else name
 
     def _print_Sigmoid(self, expr: Sigmoid) -> str:
         return rf"\sigma\left({self.doprint(expr.args[0])}\right)"
@@ -155,25 +168,29 @@ class _Printer(LatexPrinter):
     def _print_Tanh(self, expr: Tanh) -> str:
         return rf"\tanh\left({self.doprint(expr.args[0])}\right)"
 
+    def _print_Pow(self, expr: sympy.Pow) -> str:
+        return rf"{self._factor(expr.base)}^{{{self.doprint(expr.exp)}}}"
+
     def _print_Mul(self, expr: sympy.Mul) -> str:
-        factors = sorted(expr.args, key=self._rank)
-        sign = "-" if factors[0] == -1 else ""
-        shown = [self._factor(f) for f in factors if f != -1]
-        return sign + r" \odot ".join(shown)
+        shown = [self._factor(f) for f in sorted(expr.args, key=self._rank) if f != -1]
+        return ("-" if -1 in expr.args else "") + r" \odot ".join(shown)
 
     def _print_Add(self, expr: sympy.Add, order: str | None = None) -> str:
-        terms = [self.doprint(t) for t in sorted(expr.args, key=self._rank)]
+        def first(term: sympy.Expr) -> tuple[bool, bool, bool]:
+            """Affine maps, then numbers, then what looks back before what is new."""
+            names = {str(s) for s in term.free_symbols}
+            return (not names & {*self.cell.gates}, bool(names), not any(n.endswith("_old") for n in names))
+
+        terms = [self.doprint(t) for t in sorted(expr.args, key=lambda t: (*first(t), *self._rank(t)))]
         return terms[0] + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in terms[1:])
 
     def _factor(self, expr: sympy.Expr) -> str:
         text = self.doprint(expr)
         return rf"\left({text}\right)" if expr.is_Add or str(expr) in self.cell.gates else text
 
-    def _rank(self, expr: sympy.Expr) -> tuple[bool, bool, bool, str]:
-        """Sort key: affine maps, numbers, then what looks back before what is new, functions last."""
-        names = {str(s) for s in expr.free_symbols}
-        old = any(n.endswith("_old") for n in names)
-        affine = bool(names & set(self.cell.gates))
-        if expr.is_Add or expr.is_Mul:
-            return (not affine, expr.is_number is False, not old, str(expr))
-        return (not affine, expr.is_number is False, old or expr.is_Function, str(expr))
+    def _rank(self, expr: sympy.Expr) -> tuple[bool, int, str]:
+        """Sort key of factors: numbers, vectors, gates and states as declared, functions last."""
+        declared = [*self.cell.vectors, *self.cell.gates, *self.cell.states]
+        names = {str(s).removesuffix("_t").removesuffix("_old") for s in expr.free_symbols}
+        first = min((declared.index(n) for n in names if n in declared), default=-1)
+        return (bool(expr.is_Function), first, str(expr))

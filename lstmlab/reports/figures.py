@@ -206,6 +206,7 @@ def _panels(
     width = WIDTH * columns if columns > 1 else WIDTH * 2.4
     with sns.axes_style("whitegrid", STYLE), sns.plotting_context("notebook", font_scale=0.85):
         figure = Figure(figsize=(width, HEIGHT * rows), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
         axes: Sequence[Axes] = figure.subplots(rows, columns, squeeze=False).ravel()  # type: ignore[assignment]
         for ax, name in zip(axes, names, strict=False):
             draw(ax, name)

@@ -32,7 +32,7 @@ class Report:
         study = self.study.config
         n = len(self.study.specs)
         return Markdown(
-            f"# {_escape(study.name)}\n\n**{_escape(study.question)}**\n\n"
+            f"# Study: {_escape(study.name)}\n\n**{_escape(study.question)}**\n\n"
             f"{n} runs: {len(study.cells)} cell(s) × {len(study.tasks)} task(s) × {len(study.seeds)} seed(s). Every "
             "cell sees the same data in the same order for the same seed, and has as many units as cost the same "
             "number of parameters (within 2 %) unless a size was asked for. Values are from the test split, "

@@ -1,5 +1,6 @@
 """`RNN` behaves as `nn.LSTM` does, whatever its cell, and treats every sequence as if it were alone."""
 
+import math
 from copy import deepcopy
 from typing import Any
 
@@ -122,13 +123,18 @@ def test_lengths_of_any_shape(cell: str, data: st.DataObject, options: dict[str,
 
 @every_cell
 @every_shape
-def test_padding_changes_nothing(cell: str, options: dict[str, Any]) -> None:
-    """What stands after a sequence's end changes nothing, not by a bit, and the output is zero there."""
+@pytest.mark.parametrize("filler", [1e6, math.nan])
+def test_padding_changes_nothing(cell: str, options: dict[str, Any], filler: float) -> None:
+    """What stands after a sequence's end changes nothing, not by a bit; output and gradient are zero there."""
     rnn, x, lengths = build(cell, **options), sequences(), [2, 5, 3]
     padding = torch.arange(STEPS)[:, None] >= torch.tensor(lengths)
-    results = run(rnn, torch.where(padding[:, :, None], 1e6, x), None, lengths)
+    filled = torch.where(padding[:, :, None], filler, x).requires_grad_()
+    results = run(rnn, filled, None, lengths)
     assert_close(results, run(rnn, x, None, lengths), rtol=0, atol=0)
     assert not results[0][padding].any()
+    results[0].sum().backward()
+    assert not filled.grad[padding].any()
+    assert all(p.grad.isfinite().all() for p in rnn.parameters())
 
 
 @every_cell
@@ -244,6 +250,7 @@ MISTAKES = {
     "three_states": (lambda rnn, x, h: rnn(x, (h, h, h)), "states .*h.*c.*, not 3"),
     "negative_length": (lambda rnn, x, h: rnn(x, lengths=[-1, 2, 5]), "from 0 to 5"),
     "length_too_long": (lambda rnn, x, h: rnn(x, lengths=[1, 2, 6]), "from 0 to 5"),
+    "mask_for_lengths": (lambda rnn, x, h: rnn(x, lengths=[True, True, False]), "whole numbers"),
     "float_lengths": (lambda rnn, x, h: rnn(x, lengths=[1.0, 2.0, 5.0]), "whole numbers"),
     "number_of_lengths": (lambda rnn, x, h: rnn(x, lengths=[1, 2]), r"shape \(3,\), not \(2,\)"),
     "packed_and_lengths": (lambda rnn, x, h: rnn(packed(x), lengths=[5, 3, 1]), "leave lengths out"),

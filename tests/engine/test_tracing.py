@@ -174,16 +174,27 @@ def test_a_branch_is_refused(branch: Any) -> None:
         trace(Branching)
 
 
-@pytest.mark.parametrize("operation", [lambda f, g: g.exp(), lambda f, g: tanh(f * g)], ids=["method", "two_gates"])
-def test_what_symbols_cannot_follow_is_a_type_error(operation: Any) -> None:
-    """An operation outside the cells' language is refused by the documented exception."""
+def test_what_symbols_cannot_follow_is_a_type_error() -> None:
+    """An operation outside the cells' language is refused with what the language has."""
 
     class Unusual(MinimalGated):
         def step(self, f: Any, g: Any, *, h: Any) -> dict[str, Any]:
-            return {"h": h + operation(f, g)}
+            return {"h": h + g.exp()}
 
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"cannot use \.exp\(\): it may add, multiply"):
         trace(Unusual)
+
+
+def test_a_nonlinearity_of_something_else_defines_no_gate() -> None:
+    """tanh(c), where c holds g without a nonlinearity of its own, is no gate activation."""
+
+    class Identity(MinimalGated):
+        def step(self, f: Any, g: Any, *, h: Any) -> dict[str, Any]:
+            f = sigmoid(f)
+            return {"h": tanh(f * h + (1 - f) * g)}
+
+    assert set(trace(Identity).activations) == {"f"}
+    assert r"\left(1 - f_{t}\right) \odot \left(W_{g} x_t" in trace(Identity).latex()
 
 
 @pytest.mark.parametrize("cell", [MinimalGated, OutputIsState, WrittenOut])
