@@ -13,6 +13,7 @@ import seaborn as sns
 from IPython.display import SVG
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from lstmlab import registry
@@ -205,8 +206,7 @@ def _panels(
     rows = -(-len(names) // columns)
     width = WIDTH * columns if columns > 1 else WIDTH * 2.4
     with sns.axes_style("whitegrid", STYLE), sns.plotting_context("notebook", font_scale=0.85):
-        figure = Figure(figsize=(width, HEIGHT * rows), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+        figure = Figure(figsize=(width, HEIGHT * rows), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
         axes: Sequence[Axes] = figure.subplots(rows, columns, squeeze=False).ravel()  # type: ignore[assignment]
         for ax, name in zip(axes, names, strict=False):
             draw(ax, name)
