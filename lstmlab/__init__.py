@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lstmlab.api import Run, Study, run, study
     from lstmlab.cells import Cell, sigmoid, tanh
     from lstmlab.data import Dataset
-    from lstmlab.engine import RNN, trace
+    from lstmlab.engine import RNN
+    from lstmlab.engine.tracing import trace
     from lstmlab.errors import LstmlabError
     from lstmlab.registry import cell, dataset, task
     from lstmlab.tasks import Batch, Metric, Task
@@ -26,7 +27,8 @@ _HOMES = {
     "lstmlab.api": ("Run", "Study", "run", "study"),
     "lstmlab.cells": ("Cell", "sigmoid", "tanh"),
     "lstmlab.data": ("Dataset",),
-    "lstmlab.engine": ("RNN", "trace"),
+    "lstmlab.engine": ("RNN",),
+    "lstmlab.engine.tracing": ("trace",),
     "lstmlab.errors": ("LstmlabError",),
     "lstmlab.registry": ("cell", "dataset", "task"),
     "lstmlab.tasks": ("Batch", "Metric", "Task"),

@@ -23,7 +23,12 @@ def main(arguments: list[str]) -> int:
     given = get_args_parser().parse_args(arguments)
     if not (given.help or given.hydra_help):
         for overrides in _jobs(given.overrides) if given.multirun else [given.overrides]:
-            config.check(config.compose(overrides))
+            settings = config.check(config.compose(overrides))
+        if given.multirun and given.overrides:
+            # Hydra writes multirun.yaml there; a later hydra.sweep.dir of the user's wins.
+            at = arguments.index(given.overrides[0])
+            folder = f"hydra.sweep.dir='{paths.outputs(settings.outputs)}/multirun'"
+            arguments = [*arguments[:at], folder, *arguments[at:]]
     codes = [0]
 
     @hydra.main(version_base="1.3", config_path=str(paths.assets("conf")), config_name="config")

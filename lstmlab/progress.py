@@ -27,14 +27,17 @@ def _notebook_type() -> type:
 class _Lines(tqdm):
     """Prints a line now and then instead of redrawing one."""
 
-    _last = 0.0
+    _last, _shown = 0.0, -1
+    disable: bool  # tqdm's
 
     def display(self, *args: Any, **kwargs: Any) -> None:
         now = time.monotonic()
         if now - self._last < LINE_EVERY and self.n != self.total:
             return
-        self._last = now
+        self._last, self._shown = now, self.n
         print(str(self), file=sys.stderr, flush=True)
 
     def close(self) -> None:
+        if not self.disable and self._shown != self.n:
+            print(str(self), file=sys.stderr, flush=True)
         self.disable = True

@@ -39,12 +39,15 @@ def test_a_run_prints_its_score_beside_the_baselines_and_is_not_repeated(tiny: l
     assert second.stderr == ""
 
 
-def test_multirun_is_hydra_s_own(tiny: list[str]) -> None:
+def test_multirun_is_hydra_s_own_and_writes_to_outputs_only(tiny: list[str], tmp_path: Path) -> None:
+    before = set(ROOT.iterdir())
     done = lstmlab("run", "-m", "cell=vanilla,peephole", "seed=0,1", *tiny)
     assert done.returncode == 0, done.stderr
     assert [line.split(" · ")[1:3] for line in done.stdout.splitlines() if " · seed" in line] == [
         [cell, f"seed {seed}"] for cell in ("vanilla", "peephole") for seed in (0, 1)
     ]
+    assert {p.name for p in set(ROOT.iterdir()) - before} <= {"outputs"}
+    assert (tmp_path / "outputs" / "multirun" / "multirun.yaml").exists()
 
 
 def test_cfg_job_shows_the_config_and_trains_nothing(tmp_path: Path) -> None:
@@ -84,6 +87,7 @@ def test_a_failed_training_says_why_and_ends_with_one(tiny: list[str], tmp_path:
     assert "Traceback" not in done.stderr
     (result,) = tmp_path.glob("outputs/runs/*/result.json")
     assert json.loads(result.read_text())["status"] == "failed"
+    assert '"gradient_norm"' in (result.parent / "metrics.jsonl").read_text(), "how it came to that is kept"
 
 
 def test_an_unknown_command_names_the_known_ones() -> None:

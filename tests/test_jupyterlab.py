@@ -13,10 +13,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import nbformat
 import pytest
@@ -26,21 +25,22 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = "no-sandbox disable-gpu disable-quic no-first-run "
-QUIET += "disable-background-networking disable-component-update disable-sync"
+FLAGS = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run")
+FLAGS += ("disable-background-networking", "disable-component-update", "disable-sync")
+LAB = ("--no-browser", "--allow-root", "--ip=127.0.0.1", "--port-retries=0", "--LabApp.extension_manager=readonly")
+OWN = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS", "JUPYTERLAB_WORKSPACES")
 TOKEN = "tests-only"
 NOTEBOOK = ROOT / "notebooks" / "30_compare.ipynb"
 START, RUN_ALL, STOP = 90, 180, 30  # seconds at most
 
 
-@dataclass(frozen=True)
-class Session:
-    """What is left when somebody has pressed Run All, saved, and looked at the page."""
+class Session(NamedTuple):
+    """What is left when somebody has pressed Run All, looked at the page, and saved."""
 
     notebook: nbformat.NotebookNode
-    tables_shown: int
-    formulas_shown: int
-    dialogs_shown: int
+    tables: int  # of these three, how many the page shows
+    formulas: int
+    popups: int
 
 
 @pytest.fixture(scope="module")
@@ -58,47 +58,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def overrides(folder: Path) -> list[str]:
-    return [*TINY, "seed=0,1", f"outputs={folder / 'outputs'}"]
-
-
-@pytest.fixture(scope="module")
-def lab(browser: str, folder: Path, overrides: list[str]) -> Session:
+def lab(browser: str, folder: Path) -> Session:
     """The notebook with its parameters edited, after Run All in a real JupyterLab."""
     (folder / "work").mkdir()
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     assert "overrides = []" in parameters.source
-    parameters.source = parameters.source.replace("overrides = []", f"overrides = {overrides!r}")
+    parameters.source = parameters.source.replace("overrides = []", f"overrides = {overrides(folder)!r}")
     nbformat.write(notebook, folder / "work" / NOTEBOOK.name)
     with server(folder) as address, page_in(browser) as page:
         return run_all(page, f"{address}/lab/tree/{NOTEBOOK.name}?token={TOKEN}", folder)
 
 
+def overrides(folder: Path) -> list[str]:
+    return [*TINY, "seed=0,1", f"outputs={folder / 'outputs'}"]
+
+
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
     """Start a JupyterLab that shows ``folder / "work"`` and keeps its own files in ``folder`` too."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+    with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    homes = "JUPYTER_CONFIG JUPYTER_DATA JUPYTER_RUNTIME IPYTHON JUPYTERLAB_SETTINGS JUPYTERLAB_WORKSPACES".split()
-    environment = os.environ | {f"{h}{'' if h == 'IPYTHON' else '_'}DIR": str(folder / h) for h in homes}
+    own = {f"{name}_DIR": str(folder / name) for name in OWN} | {"IPYTHONDIR": str(folder / "IPYTHON")}
     news = folder / "JUPYTERLAB_SETTINGS/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text('{"fetchNews": "false"}')
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "lab",
-        "--no-browser",
-        "--allow-root",
-        f"--notebook-dir={folder / 'work'}",
-    ]
-    command += ["--ip=127.0.0.1", f"--port={address.rpartition(':')[2]}", "--port-retries=0"]
-    command += [f"--IdentityProvider.token={TOKEN}", "--LabApp.extension_manager=readonly"]
+    command = [sys.executable, "-m", "jupyter", "lab", *LAB, f"--ServerApp.root_dir={folder / 'work'}"]
+    command += [f"--port={address.rpartition(':')[2]}", f"--IdentityProvider.token={TOKEN}"]
     log = folder / "server.log"
     with log.open("w") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen(command, env=os.environ | own, stdout=out, stderr=out, start_new_session=True)
     try:
         wait_for(f"{address}/api/status?token={TOKEN}", process, log)
         yield address
@@ -118,8 +107,8 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Let the server end its kernels; what is left of its own group then is killed."""
-    process.send_signal(signal.SIGTERM)
+    """Let the server end its kernels and itself, and kill its process group where it does not."""
+    process.terminate()
     try:
         process.wait(STOP)
     except subprocess.TimeoutExpired:
@@ -133,12 +122,11 @@ def page_in(browser: str) -> Iterator[Page]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        flags = [f"--{flag}" for flag in QUIET.split()]
-        started = playwright.chromium.launch(executable_path=browser, args=flags, timeout=1000 * START)
-        page = started.new_page(viewport={"width": 1300, "height": 4800})
-        page.set_default_timeout(1000 * START)
-        yield page
-        started.close()
+        flags = [f"--{flag}" for flag in FLAGS]
+        with playwright.chromium.launch(executable_path=browser, args=flags) as started:
+            page = started.new_page(viewport={"width": 1300, "height": 4800})
+            page.set_default_timeout(1000 * START)
+            yield page
 
 
 def run_all(page: Page, url: str, folder: Path) -> Session:
@@ -148,7 +136,7 @@ def run_all(page: Page, url: str, folder: Path) -> Session:
     wait_for_cells(page)
     page.wait_for_timeout(2000)  # for the last formulas to be set
     page.screenshot(path=folder / "lab.png", full_page=True)
-    with page.expect_response(lambda r: r.request.method == "PUT" and r.url.endswith(f"contents/{NOTEBOOK.name}")):
+    with page.expect_response(lambda r: r.request.method == "PUT" and f"contents/{NOTEBOOK.name}" in r.url):
         choose(page, "File", "Save Notebook")
     looked_for = ("table.lstmlab", "mjx-container", ".jp-Dialog, .Toastify__toast")
     shown = [page.locator(css).filter(visible=True).count() for css in looked_for]
@@ -181,10 +169,14 @@ def table(notebook: nbformat.NotebookNode) -> str:
     return found
 
 
+def written(folder: Path) -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in (folder / "outputs" / "runs").rglob("*")}
+
+
 def test_run_all_ends_without_errors_warnings_and_dialogs(lab: Session) -> None:
     assert [o for o in outputs(lab.notebook) if o.output_type in ("error", "stream")] == []
     assert all(c.execution_count for c in lab.notebook.cells if c.cell_type == "code")
-    assert lab.dialogs_shown == 0
+    assert lab.popups == 0
 
 
 def test_jupyterlab_keeps_the_figures_as_vector_graphics(lab: Session) -> None:
@@ -192,20 +184,16 @@ def test_jupyterlab_keeps_the_figures_as_vector_graphics(lab: Session) -> None:
 
 
 def test_the_page_shows_the_table_and_the_equations(lab: Session) -> None:
-    assert lab.tables_shown == 1
-    assert lab.formulas_shown >= 3  # one block per cell
+    assert lab.tables == 1
+    assert lab.formulas >= 3  # one block per cell
 
 
-def test_papermill_gives_the_same_table(lab: Session, folder: Path, overrides: list[str]) -> None:
+def test_papermill_gives_the_same_table(lab: Session, folder: Path) -> None:
     """The command line reads the runs that JupyterLab trained, trains none again, and shows the same."""
-    before = {p: p.stat().st_mtime_ns for p in (folder / "outputs" / "runs").rglob("*")}
+    before = written(folder)
+    assert before
     papermill = [Path(sys.executable).with_name("papermill"), NOTEBOOK, folder / "out.ipynb"]
-    subprocess.run(
-        [*papermill, "-p", "study", "variants", "-p", "overrides", " ".join(overrides)],
-        check=True,
-        cwd=ROOT,
-        capture_output=True,
-        timeout=RUN_ALL,
-    )
+    parameters = ["-p", "study", "variants", "-p", "overrides", " ".join(overrides(folder))]
+    subprocess.run([*papermill, *parameters], cwd=ROOT, check=True, timeout=RUN_ALL)
     assert table(nbformat.read(folder / "out.ipynb", as_version=4)) == table(lab.notebook)
-    assert {p: p.stat().st_mtime_ns for p in (folder / "outputs" / "runs").rglob("*")} == before
+    assert written(folder) == before

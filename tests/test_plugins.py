@@ -69,6 +69,16 @@ def test_an_outsiders_cell_trains_by_lying_in_the_folder(tmp_path: Path) -> None
     assert table.count("done") == 4
 
 
+def test_a_plugin_that_prints_disturbs_nobody_and_its_words_are_kept(tmp_path: Path) -> None:
+    noisy = CELL.replace("f = sigmoid(f)", "print('in a step'); f = sigmoid(f)") + "\nprint('at import')\n"
+    write_plugin(tmp_path, "noisy", noisy)
+    tiny = ["task=adding", "train.steps=2", "task.samples=20", "task.epoch=64", "task.length=6", "seed=0"]
+    done = lstmlab(tmp_path, "study", "study=variants", "cell=leaky", *tiny)
+    assert done.returncode == 0, done.stderr
+    (log,) = tmp_path.glob("outputs/runs/*/log.txt")
+    assert "in a step" in log.read_text()
+
+
 def test_conf_of_a_plugin_joins_the_search_path(tmp_path: Path) -> None:
     write_plugin(tmp_path, "mine", '"""Only conf."""')
     study = tmp_path / "plugins" / "mine" / "conf" / "study"

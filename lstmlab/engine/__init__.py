@@ -1,6 +1,8 @@
-"""From a cell's equations to something that trains: the trace, the recurrence, the layer."""
+"""From a cell's equations to something that trains: the recurrence and the layer.
+
+The trace is in `lstmlab.engine.tracing`, apart, because importing SymPy takes half a second.
+"""
 
 from lstmlab.engine.layer import RNN
-from lstmlab.engine.tracing import Trace, trace
 
-__all__ = ["RNN", "Trace", "trace"]
+__all__ = ["RNN"]

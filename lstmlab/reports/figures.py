@@ -62,7 +62,7 @@ def metric_per_cell(study: Study) -> Figure:
         _scale(ax, [*rows["value"], values[name]])
         ax.set(xlabel="cell", ylabel=f"test {metric.label}")
 
-    return _panels(study.tasks, draw)
+    return _panels(_finished(study), draw)
 
 
 def learning_curves(study: Study) -> Figure:
@@ -79,7 +79,7 @@ def learning_curves(study: Study) -> Figure:
         ax.legend(fontsize=8)
         ax.set(xlabel="training step", ylabel=f"validation {metric.label}")
 
-    return _panels(study.tasks, draw)
+    return _panels(_finished(study), draw)
 
 
 def quality_against_cost(study: Study) -> Figure:
@@ -105,21 +105,20 @@ def quality_against_cost(study: Study) -> Figure:
         ax.legend(fontsize=8)
         ax.set(xlabel="training time (s)", ylabel=f"test {metric.label}")
 
-    return _panels(study.tasks, draw)
+    return _panels(_finished(study), draw)
 
 
 def examples(study: Study) -> Figure:
     """Draw what one model of each cell (its median seed) answers beside the truth."""
-    chosen = {
-        t: {c: r for c in study.config.cells if (r := _median(study.runs(t, c))) is not None} for t in study.tasks
-    }
+    cells = study.config.cells
+    chosen = {t: {c: r for c in cells if (r := _median(study.runs(t, c))) is not None} for t in _finished(study)}
 
     def draw(ax: Axes, task: str) -> None:
         models = {cell: run.model for cell, run in chosen[task].items()}
         study.tasks[task].draw_example(ax, models, colours(models))
         ax.legend(fontsize=8)
 
-    return _panels(study.tasks, draw, columns=1, title=lambda t: f"{t}: {study.tasks[t].example_title}")
+    return _panels(chosen, draw, columns=1, title=lambda t: f"{t}: {study.tasks[t].example_title}")
 
 
 def example(run: Run) -> Figure:
@@ -200,10 +199,10 @@ def _panels(
     columns: int = COLUMNS,
     title: Callable[[str], str] = str,
 ) -> Figure:
-    """Return a figure with a panel for each name."""
+    """Return a figure with a panel for each name, or with a word where there is none."""
     names = list(names)
-    columns = min(columns, len(names))
-    rows = -(-len(names) // columns)
+    columns = min(columns, max(1, len(names)))
+    rows = max(1, -(-len(names) // columns))
     width = WIDTH * columns if columns > 1 else WIDTH * 2.4
     with sns.axes_style("whitegrid", STYLE), sns.plotting_context("notebook", font_scale=0.85):
         figure = Figure(figsize=(width, HEIGHT * rows), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
@@ -213,7 +212,15 @@ def _panels(
             ax.set_title(title(name))
         for ax in axes[len(names) :]:
             ax.set_visible(False)
+        if not names:
+            figure.text(0.5, 0.5, "no run has finished", ha="center")
     return figure
+
+
+def _finished(study: Study) -> list[str]:
+    """Return the tasks that have something to show."""
+    done = set(study.table().query("status == 'done'").task)
+    return [task for task in study.tasks if task in done]
 
 
 def _done(study: Study) -> pd.DataFrame:

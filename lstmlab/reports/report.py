@@ -11,7 +11,7 @@ from IPython.display import HTML, SVG, Markdown
 from matplotlib.figure import Figure
 
 from lstmlab import registry
-from lstmlab.engine import trace
+from lstmlab.engine.tracing import trace
 from lstmlab.reports import figures, tables, verdict
 from lstmlab.studies import Study
 from lstmlab.studies.machine import describe

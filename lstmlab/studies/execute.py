@@ -45,9 +45,11 @@ def execute_run(spec: Spec, store: Store, progress: Callable[[int], object] = la
 
 def _train(spec: Spec, store: Store, progress: Callable[[int], object]) -> Result:
     config, started, logged = spec.config, time.time(), time.monotonic()
+    rows: list[Row] = []
 
     def watch(history: list[Row], step: int) -> None:
-        nonlocal logged
+        nonlocal logged, rows
+        rows = history
         progress(step)
         if time.monotonic() - logged > LOG_EVERY:
             store.log(spec, history)
@@ -56,9 +58,11 @@ def _train(spec: Spec, store: Store, progress: Callable[[int], object]) -> Resul
     task: Task = registry.task.get(config.task.name)(config.task)
     with deterministic(config.seed, config.train.threads):
         model = build(task, config.cell)
-        done = fit(task, model, config.train, np.random.default_rng(config.seed), watch)
+        try:
+            done = fit(task, model, config.train, np.random.default_rng(config.seed), watch)
+        finally:
+            store.log(spec, rows)  # a training that fails shows how it came to that
         scores = {split: task.evaluate(model, split) for split in ("validation", "test")}
-    store.log(spec, done.history)
     result = {
         "status": "done",
         "parameters": count_parameters(model),

@@ -84,8 +84,9 @@ class _Worker(threading.Thread):
     def stop(self) -> None:
         """End the process; a run in hand is lost, and done again next time."""
         self.stopped.set()
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None:
             self.process.terminate()
+            self.process.wait()
 
     def _work(self, spec: Spec) -> None:
         process = self.process = self.process or self._spawn()

@@ -23,7 +23,6 @@ from lstmlab.studies.execute import execute_run
 from lstmlab.studies.identity import specify
 from lstmlab.studies.store import Result, StorageError, Store, read_result
 from lstmlab.tasks import Task
-from lstmlab.training import probe
 
 
 def run(overrides: Sequence[str] = ()) -> Run:
@@ -93,6 +92,8 @@ class Run:
     @cached_property
     def gates(self) -> pd.DataFrame:
         """Gate activations and states of the first layer while it reads one test sequence."""
+        from lstmlab.training.probes import probe  # SymPy is slow to import, and few runs are probed
+
         inputs = self.task.example().inputs
         embedding = getattr(self.model, "embedding", None)
         rnn = next(m for m in self.model.modules() if isinstance(m, RNN))

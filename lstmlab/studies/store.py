@@ -57,10 +57,12 @@ class Store:
         return read_result(self.folder(spec), spec.id)
 
     def begin(self, spec: Spec) -> None:
-        """Record the config; a former failure is forgotten."""
-        (self.folder(spec) / "result.json").unlink(missing_ok=True)
+        """Record the config; a former failure, and what a killed worker left half-written, is removed."""
+        folder = self.folder(spec)
+        for stale in (folder / "result.json", *folder.glob(".*")):
+            stale.unlink(missing_ok=True)
         text = OmegaConf.to_yaml(OmegaConf.create(asdict(spec.config)))
-        write(self.folder(spec) / "config.yaml", text.encode())
+        write(folder / "config.yaml", text.encode())
 
     def log(self, spec: Spec, history: Sequence[dict[str, Any]]) -> None:
         """Record what was measured so far, a JSON object per line."""

@@ -26,6 +26,7 @@ PROGRESS_EVERY = 0.5  # seconds
 def main() -> None:
     """Serve requests until stdin closes."""
     with os.fdopen(os.dup(1), "w") as events:
+        os.dup2(2, 1)  # whatever prints, a plugin while it is imported too, must not reach the driver
         for line in sys.stdin:
             _serve(json.loads(line), events)
 

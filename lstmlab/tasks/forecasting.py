@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.models import LastStep
 from lstmlab.tasks.task import Batch, MakeRNN, Task, predict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass

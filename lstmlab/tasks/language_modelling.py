@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.models import EveryStep
 from lstmlab.tasks.ngrams import InterpolatedTrigram, bits_per_symbol
 from lstmlab.tasks.task import Batch, MakeRNN, Metric, Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 STREAMS = 16  # rows in which a split is read for evaluation

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.models import LastStep
 from lstmlab.tasks.task import Batch, MakeRNN, Metric, Task, predict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FIXED = {"validation": 1, "test": 2}  # seeds of the sets that never change
 

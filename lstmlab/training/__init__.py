@@ -1,7 +1,6 @@
-"""Training one model: the loop, determinism, and probes that look inside."""
+"""Training one model: the loop and determinism. `lstmlab.training.probes` looks inside a cell."""
 
 from lstmlab.training.determinism import deterministic
 from lstmlab.training.loop import Fit, fit
-from lstmlab.training.probes import probe
 
-__all__ = ["Fit", "deterministic", "fit", "probe"]
+__all__ = ["Fit", "deterministic", "fit"]

@@ -9,7 +9,8 @@ import sympy
 import torch
 from torch import Tensor
 
-from lstmlab.engine import RNN, trace
+from lstmlab.engine import RNN
+from lstmlab.engine.tracing import trace
 
 
 @torch.no_grad()

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from lstmlab import registry
 from lstmlab.cells import Cell, sigmoid, tanh
-from lstmlab.engine import RNN, trace
-from lstmlab.training import probe
+from lstmlab.engine import RNN
+from lstmlab.engine.tracing import trace
+from lstmlab.training.probes import probe
 
 NUMPY = [{"Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Tanh": np.tanh}, "numpy"]
 

@@ -146,4 +146,14 @@ def test_failed_runs_are_counted_shown_and_kept_out_of_means(tmp_path: Path) -> 
     assert isinstance(report.summary("adding"), pd.DataFrame)
 
 
+def test_a_study_whose_runs_all_failed_still_has_a_report(tmp_path: Path) -> None:
+    wild = ["train.learning_rate=1e30", "train.clip_norm=null", "train.schedule=constant", "train.steps=20"]
+    study = lstmlab.study("variants", [*TINY, *wild, "cell=vanilla,peephole", "seed=0", f"outputs={tmp_path}"]).run()
+    report = study.report()
+    assert "No verdict" in report.verdict().data
+    assert report.tables().data.count("became") == 2
+    for draw in (report.metric_per_cell, report.learning_curves, report.quality_against_cost, report.examples):
+        assert "<svg" in draw().data
+
+
 FAILED = {"status": "failed", "reason": "it went wrong <script>alert(1)</script>", "hidden_size": 48}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,18 +67,6 @@ def test_a_result_of_a_newer_format_is_refused(tmp_path: Path, spec: Spec) -> No
     store.finish(spec, {"status": "done", "format": 99})
     with pytest.raises(StorageError, match="newer lstmlab"):
         store.result(spec)
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a small file system cannot be mounted here (needs root)")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_leaves_the_old_file_whole_and_no_debris(full_disk: Path) -> None:

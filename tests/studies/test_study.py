@@ -128,6 +128,24 @@ def test_ctrl_c_stops_with_a_message_and_the_finished_runs(tmp_path: Path) -> No
     assert "Traceback" not in said
 
 
+def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continues(full_disk: Path) -> None:
+    """64 KiB hold the first run's files, not those of all three."""
+    options = [*TINY, "cell.hidden_size=40", "cell=vanilla", "seed=0,1,2", "workers=1"]
+    driver = start(full_disk, *options)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 2
+    assert "No space left" in said
+    assert "Finished runs are kept; free some space" in said
+    assert "Traceback" not in said
+    kept = results(full_disk)
+    assert 1 <= len(kept) < 3
+    assert all(json.loads(f.read_text())["status"] == "done" for f in full_disk.glob("runs/*/result.json"))
+    subprocess.run(["mount", "-o", "remount,size=8m", full_disk], check=True)
+    done = lstmlab.study("variants", [*options, f"outputs={full_disk}"]).run()
+    assert list(done.table().status) == ["done"] * 3
+    assert {k: v for k, v in results(full_disk).items() if k in kept} == kept
+
+
 def test_a_damaged_result_stops_a_study_before_it_starts(tmp_path: Path) -> None:
     overrides = [*TINY, "cell=vanilla", "seed=0,1", f"outputs={tmp_path}"]
     lstmlab.study("variants", overrides).run()
