@@ -114,9 +114,11 @@ def study(rest: Sequence[str]) -> int:
 
 def report(rest: Sequence[str]) -> int:
     """Run what is missing of a study and render its report."""
-    from lstmlab.reports.notebook import render
+    from lstmlab.reports.notebook import find, render
 
-    made = _study(rest).run()
+    made = _study(rest)
+    find(made.settings.report.notebook)
+    made.run()
     print(f"rendering {made.settings.report.notebook} ...", file=sys.stderr)
     rendered = render(made)
     print(f"report:   {rendered.html}\nnotebook: {rendered.notebook}\nresults:  {made.folder / 'results.csv'}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
@@ -19,17 +19,15 @@ from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from lstmlab import paths, plugins, registry
-from lstmlab.errors import LstmlabError, nearest
+from lstmlab.errors import nearest
 from lstmlab.schema import CellConfig, ReportConfig, RunConfig, StudyConfig, TopConfig, TrainConfig
+from lstmlab.validation import ConfigError, join, typed
 
-T = TypeVar("T")
+REFUSALS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra raises for a bad config
 GROUPS = ("cell", "task", "train", "study", "report")
-
-
-class ConfigError(LstmlabError):
-    """A config that cannot be run: which key, which value, what is allowed."""
 
 
 @dataclass
@@ -101,9 +99,10 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     with hydra.initialize_config_dir(str(paths.assets("conf")), version_base="1.3"):
         try:
             return hydra.compose("config", texts)
-        except (HydraException, OmegaConfBaseException) as error:
-            _explain(parsed)
-            raise ConfigError(f"The config cannot be composed: {_first_line(error)}") from None
+        except REFUSALS as error:
+            with suppress(*REFUSALS):
+                _explain(parsed)
+            raise ConfigError(f"The config cannot be composed: {error}") from None
 
 
 def check(config: DictConfig) -> Settings:
@@ -116,11 +115,11 @@ def check(config: DictConfig) -> Settings:
         plain: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"The config cannot be resolved: {_first_line(error)}") from None
-    top = _typed(TopConfig, {k: v for k, v in plain.items() if k not in GROUPS}, "")
+    top = typed(TopConfig, {k: v for k, v in plain.items() if k not in GROUPS}, "")
     return Settings(
         run=check_run({k: plain[k] for k in ("cell", "task", "train", "seed")}),
-        study=_typed(StudyConfig, plain["study"], "study"),
-        report=_typed(ReportConfig, plain["report"], "report"),
+        study=typed(StudyConfig, plain["study"], "study"),
+        report=typed(ReportConfig, plain["report"], "report"),
         outputs=top.outputs,
         workers=top.workers,
     )
@@ -128,14 +127,14 @@ def check(config: DictConfig) -> Settings:
 
 def check_run(plain: Mapping[str, Any]) -> RunConfig:
     """Return the part of a config that one run depends on, from plain dictionaries."""
-    task: Any = _typed(registry.task.get(plain["task"].get("name")).Config, plain["task"], "task")
+    task: Any = typed(registry.task.get(plain["task"].get("name")).Config, plain["task"], "task")
     registry.cell.entry(plain["cell"].get("name"))
     registry.dataset.entry(task.dataset)
     return RunConfig(
-        cell=_typed(CellConfig, plain["cell"], "cell"),
+        cell=typed(CellConfig, plain["cell"], "cell"),
         task=task,
-        train=_typed(TrainConfig, plain["train"], "train"),
-        seed=_typed(TopConfig, {"seed": plain["seed"]}, "").seed,
+        train=typed(TrainConfig, plain["train"], "train"),
+        seed=typed(TopConfig, {"seed": plain["seed"]}, "").seed,
     )
 
 
@@ -167,69 +166,13 @@ def _check_key(chosen: DictConfig, override: Override) -> None:
         allowed = [str(k) for k in node] if isinstance(node, DictConfig) else []
         if part not in allowed:
             where = ".".join(done)
-            full = [_join(where, k) for k in allowed]
+            full = [join(where, k) for k in allowed]
             raise ConfigError(
                 f"{override.input_line}: there is no key {key!r}.{nearest(key, full)} "
                 f"Allowed{' in ' + where if where else ''}: {', '.join(full) or 'nothing below'}."
             )
         node = node[part]
         done.append(part)
-
-
-def _typed(schema: type[T], plain: Mapping[str, Any], where: str) -> T:
-    known = {f.name: f for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
-    structured = OmegaConf.structured(schema)
-    for key, value in plain.items():
-        if key not in known:
-            raise ConfigError(
-                f"{_join(where, key)}={value!r}: there is no such key.{nearest(key, known)} "
-                f"Allowed: {', '.join(known)}."
-            )
-        _assign(structured, known[key], value, where)
-    missing = [k for k in known if OmegaConf.is_missing(structured, k)]
-    if missing:
-        raise ConfigError(f"The group {where} must also give {', '.join(missing)}.")
-    return OmegaConf.to_object(structured)  # type: ignore[return-value]
-
-
-def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, where: str) -> None:
-    refused = f"{_join(where, field.name)}={value!r}: expected {_allowed(field)}"
-    try:
-        OmegaConf.update(structured, field.name, value)
-    except OmegaConfBaseException:
-        raise ConfigError(f"{refused}.") from None
-    value = structured[field.name]
-    limits = field.metadata
-    if value is None:
-        return
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{refused}.")
-    if "choices" in limits and value not in limits["choices"]:
-        raise ConfigError(f"{refused}.{nearest(value, limits['choices'])}")
-    inside = (
-        ("low" not in limits or value >= limits["low"])
-        and ("high" not in limits or value <= limits["high"])
-        and ("above" not in limits or value > limits["above"])
-        and ("below" not in limits or value < limits["below"])
-    )
-    if not inside:
-        raise ConfigError(f"{refused}.")
-
-
-def _allowed(field: dataclasses.Field[Any]) -> str:
-    words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
-    kind, _, null = str(field.type).partition(" | ")
-    text = words.get(kind, kind)
-    limits = field.metadata
-    if "choices" in limits:
-        text = "one of " + ", ".join(limits["choices"])
-    bounds = {"low": "at least", "above": "above", "high": "at most", "below": "below"}
-    limit = " and ".join(f"{word} {limits[k]}" for k, word in bounds.items() if k in limits)
-    return " ".join(part for part in (text, limit, "or null" if null else "") if part)
-
-
-def _join(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
 
 
 def _first_line(error: Exception) -> str:

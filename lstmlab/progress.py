@@ -13,15 +13,9 @@ LINE_EVERY = 10.0  # seconds between two lines in a log
 
 def bar(total: int, description: str, unit: str = "run") -> tqdm[Any]:
     """Return a tqdm bar that suits where its output goes."""
-    in_notebook = issubclass(tqdm, _notebook_type())
+    in_notebook = any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__)
     kind = tqdm if in_notebook or sys.stderr.isatty() else _Lines
     return kind(total=total, desc=description, unit=unit, dynamic_ncols=True, smoothing=0.05)
-
-
-def _notebook_type() -> type:
-    from tqdm.notebook import tqdm as notebook
-
-    return notebook
 
 
 class _Lines(tqdm):

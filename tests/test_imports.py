@@ -12,7 +12,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "lstmlab"
 LAYERS = ["cells", "engine", "data", "tasks", "training", "studies", "reports"]  # each may use those before it
-BASE = {"registry", "plugins", "schema", "errors", "paths", "progress", "config"}  # below all layers
+BASE = {"registry", "plugins", "schema", "errors", "paths", "progress", "config", "validation"}  # below all layers
 TOP = {"api", "cli", "hydra_app", "__init__"}  # above all layers
 
 

@@ -41,6 +41,7 @@ class Session(NamedTuple):
     tables: int  # of these three, how many the page shows
     formulas: int
     popups: int
+    cut: list[str]  # figures that are wider than their place
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +141,10 @@ def run_all(page: Page, url: str, folder: Path) -> Session:
         choose(page, "File", "Save Notebook")
     looked_for = ("table.lstmlab", "mjx-container", ".jp-Dialog, .Toastify__toast")
     shown = [page.locator(css).filter(visible=True).count() for css in looked_for]
-    return Session(nbformat.read(folder / "work" / NOTEBOOK.name, as_version=4), *shown)
+    cut = page.locator(".jp-RenderedSVG").evaluate_all(
+        "all => all.filter(e => e.scrollWidth > e.clientWidth).map(String)"
+    )
+    return Session(nbformat.read(folder / "work" / NOTEBOOK.name, as_version=4), *shown, cut)
 
 
 def choose(page: Page, menu: str, entry: str) -> None:
@@ -181,6 +185,7 @@ def test_run_all_ends_without_errors_warnings_and_dialogs(lab: Session) -> None:
 
 def test_jupyterlab_keeps_the_figures_as_vector_graphics(lab: Session) -> None:
     assert sum("image/svg+xml" in o.get("data", {}) for o in outputs(lab.notebook)) == 4
+    assert lab.cut == [], "figures that Lab cuts off"
 
 
 def test_the_page_shows_the_table_and_the_equations(lab: Session) -> None:

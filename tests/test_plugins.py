@@ -88,3 +88,14 @@ def test_conf_of_a_plugin_joins_the_search_path(tmp_path: Path) -> None:
     )
     shown = lstmlab(tmp_path, "run", "--cfg", "job", "study=quick")
     assert "Is it found?" in shown.stdout, shown.stderr
+
+
+def test_a_conf_file_that_is_no_yaml_is_refused_by_name(tmp_path: Path) -> None:
+    write_plugin(tmp_path, "mine", '"""Only conf."""')
+    study = tmp_path / "plugins" / "mine" / "conf" / "study"
+    study.mkdir(parents=True)
+    (study / "quick.yaml").write_text("name: [quick\nquestion: what\n")
+    done = lstmlab(tmp_path, "study", "study=quick")
+    assert done.returncode == 2
+    assert "quick.yaml" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -35,7 +35,7 @@ def render(study: Study) -> Rendered:
 
     The study's folder receives ``report.ipynb`` and ``report.html``.
     """
-    source = paths.assets("notebooks") / study.settings.report.notebook
+    source = find(study.settings.report.notebook)
     target = study.folder / "report.ipynb"
     kept = [o for o in study.overrides if o.partition("=")[0] != "outputs"]
     overrides = [*kept, f"outputs={study.store.outputs}"]
@@ -43,6 +43,19 @@ def render(study: Study) -> Rendered:
     page = target.with_suffix(".html")
     html.export(target, page, f"lstmlab: {study.config.name}")
     return Rendered(target, page)
+
+
+def find(name: str) -> Path:
+    """Return the path of one of the notebooks.
+
+    Raises:
+        LstmlabError: when there is none of that name.
+    """
+    folder = paths.assets("notebooks")
+    known = [path.name for path in sorted(folder.glob("*.ipynb"))]
+    if name not in known:
+        raise LstmlabError(f"report.notebook={name!r}: {folder} has {', '.join(known)}.{nearest(name, known)}")
+    return folder / name
 
 
 def parameters_of(notebook: Path) -> list[str]:
@@ -60,8 +73,6 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
         LstmlabError: for a parameter that the notebook does not have (papermill only warns), or
             when a cell of it fails.
     """
-    if not source.is_file():
-        raise LstmlabError(f"there is no notebook {source}: set report.notebook to one in {source.parent}")
     logging.getLogger("papermill").setLevel(logging.ERROR)
     known = parameters_of(source)
     for key in parameters:

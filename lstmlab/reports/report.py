@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from lstmlab import registry
 from lstmlab.engine.tracing import trace
 from lstmlab.reports import figures, tables, verdict
+from lstmlab.reports.style import to_svg
 from lstmlab.studies import Study
 from lstmlab.studies.machine import describe
 from lstmlab.studies.store import write
@@ -90,7 +91,7 @@ class Report:
             lines = [
                 f"- **{name}**: {data.title}",
                 f"  - kind: {data.kind}; source: {data.source}; licence: {data.licence}",
-                f"  - version (SHA-256 of the content): `{self.study.data_version(name)}`",
+                f"  - version (SHA-256 of the content, 12 digits): `{self.study.data_version(name)}`",
             ]
             lines += [f"  - {data.citation}"] if data.citation else []
             parts += lines + [f"  - {note}" for note in task.notes()]
@@ -110,7 +111,7 @@ class Report:
         return [o for o in self.study.overrides if o.partition("=")[0] not in ("outputs", "workers")]
 
     def _figure(self, name: str, figure: Figure) -> SVG:
-        svg = figures.to_svg(figure, name)
+        svg = to_svg(figure, name)
         write(self.study.folder / "figures" / f"{name}.svg", svg.data.encode())
         return svg
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from lstmlab.config import ConfigError, Settings, check, compose, parse
+from lstmlab.config import Settings, check, compose, parse
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import within_budget
 from lstmlab.studies.identity import Spec, specify
+from lstmlab.validation import ConfigError
 
 AXES = {"task": "tasks", "cell": "cells", "seed": "seeds"}  # override -> key of the group study
 OURS = ("study", "report", "outputs", "workers")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 
 from lstmlab.studies.identity import Spec
@@ -25,7 +25,7 @@ class Event:
     storage: str = ""
 
 
-def launch(specs: Sequence[Spec], store: Store, workers: int) -> Iterator[Event]:
+def launch(specs: Sequence[Spec], store: Store, workers: int) -> Generator[Event]:
     """Run ``specs`` on ``workers`` processes and yield what happens, until all have ended.
 
     A worker that dies costs the run that it was at, which is recorded as failed, and is replaced.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from functools import cached_property
 from io import BytesIO
 from typing import Self
@@ -75,10 +76,13 @@ class Study:
         threads = max(s.config.train.threads for s in missing)
         workers = self.settings.workers or max(1, cores() // threads)
         results = self.results
-        with bar(len(self.specs), self.config.name) as shown:
+        with (
+            bar(len(self.specs), self.config.name) as shown,
+            closing(launch(missing, self.store, workers)) as events,  # whatever interrupts us, workers end
+        ):
             shown.update(len(self.specs) - len(missing))
             running: dict[str, str] = {}
-            for event in launch(missing, self.store, workers):
+            for event in events:
                 config = event.spec.config
                 name = f"{config.task.name}/{config.cell.name}/{config.seed}"
                 if event.result is None:
@@ -88,8 +92,8 @@ class Study:
                     running.pop(name, None)
                     if event.result["status"] == "failed":
                         shown.write(f"failed: {name}: {event.result['reason']}")
-                    shown.update(1)
-                shown.set_postfix_str(", ".join(running.values()))
+                shown.set_postfix_str(", ".join(running.values()), refresh=event.result is None)
+                shown.update(event.result is not None)
 
     @cached_property
     def results(self) -> dict[Spec, Result | None]:

@@ -169,6 +169,9 @@ class Forecasting(Task):
         ax.set_xlabel("date")
 
     def notes(self) -> list[str]:
-        """Say how many values were missing and filled."""
+        """Say what is forecast from what, and how many values were missing and filled."""
         missing = int(self.dataset.load().isna().sum())
-        return [f"{missing} of {len(self.values)} values were missing and interpolated within their part."]
+        return [
+            f"{self.config.horizon} steps are forecast from the {self.config.window} before them.",
+            f"{missing} of {len(self.values)} values were missing and interpolated within their part.",
+        ]

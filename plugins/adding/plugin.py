@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @task("adding")
 def adding() -> type[Task]:
-    """Add the two marked numbers of a generated sequence of 50 steps (MSE)."""
+    """Add the two marked numbers of a generated sequence (MSE)."""
     from lstmlab.tasks.sequence_regression import SequenceRegression
 
     return SequenceRegression

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @task("climate")
 def climate() -> type[Task]:
-    """Forecast weekly CO2 26 weeks ahead from the last 104 weeks (MAE in ppm)."""
+    """Forecast weekly CO2 at Mauna Loa several months ahead (MAE in ppm)."""
     from .task import Climate
 
     return Climate

@@ -18,6 +18,7 @@ from conftest import ROOT, TINY
 import lstmlab
 from lstmlab import registry
 from lstmlab.reports import figures, tables
+from lstmlab.reports.style import colours, to_svg
 
 ORDER = ["Verdict", "Results", "Metric per cell", "Learning curves", "Quality against cost"]
 ORDER += ["Answers against the truth", "equations", "Data", "How to repeat this"]
@@ -98,7 +99,7 @@ def test_rows_are_ordered_cells_first_best_first(outputs: Path) -> None:
 
 def test_equal_runs_give_equal_figures(outputs: Path) -> None:
     study = lstmlab.study("variants", again(outputs))
-    svg = figures.to_svg(figures.metric_per_cell(study), "metric_per_cell").data
+    svg = to_svg(figures.metric_per_cell(study), "metric_per_cell").data
     assert svg == (outputs / "figures" / "metric_per_cell.svg").read_text()
 
 
@@ -123,9 +124,9 @@ def again(outputs: Path) -> list[str]:
 
 
 def test_a_cell_keeps_its_colour_whatever_stands_beside_it() -> None:
-    everything = figures.colours(registry.cell)
+    everything = colours(registry.cell)
     assert len(set(map(tuple, everything.values()))) == len(everything)
-    assert figures.colours(["coupled"])["coupled"] == everything["coupled"]
+    assert colours(["coupled"])["coupled"] == everything["coupled"]
 
 
 def test_failed_runs_are_counted_shown_and_kept_out_of_means(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_missing_values_are_filled_within_their_part_only(
     monkeypatch.setattr(other.dataset, "load", lambda: raw)
     assert (other.series.iloc[cut - 3 : cut] == raw.iloc[cut - 4]).all()
     assert (other.series.iloc[cut : cut + 2] == raw.iloc[cut + 2]).all()
-    assert f"{int(raw.isna().sum())} of {len(raw)} values were missing" in other.notes()[0]
+    assert f"{int(raw.isna().sum())} of {len(raw)} values were missing" in other.notes()[1]
 
 
 def test_a_forecast_comes_back_in_the_series_unit(climate: Forecasting) -> None:
