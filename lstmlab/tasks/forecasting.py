@@ -82,8 +82,7 @@ class Forecasting(Task):
     def starts(self, split: str) -> np.ndarray:
         """Return the indices of the first forecast value of every window of a split."""
         start, stop = self.bounds[split]
-        first = start + self.config.window if split == "train" else max(start, self.config.window)
-        return np.arange(first, stop - self.config.horizon + 1)
+        return np.arange(max(start, self.config.window), stop - self.config.horizon + 1)
 
     def windows(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what is seen (n, window) and what is to be forecast (n, horizon), in the series' unit."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, TINY
 
+from lstmlab import registry
 from lstmlab.config import check, compose
 from lstmlab.studies.budget import within_budget
-from lstmlab.studies.identity import specify
+from lstmlab.studies.identity import data_version, specify
 
 
 def run_id(*overrides: str) -> str:
@@ -36,6 +37,16 @@ def test_where_and_how_a_run_is_done_does_not(override: str) -> None:
 def test_a_size_from_the_budget_is_the_same_run_as_that_size_asked_for() -> None:
     size = within_budget(check(compose([*TINY, "cell=coupled"])).run).cell.hidden_size
     assert run_id("cell=coupled") == run_id("cell=coupled", f"cell.hidden_size={size}")
+
+
+def test_other_data_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run_id()
+    monkeypatch.setattr(registry.dataset.get("adding"), "content", lambda self: b"other")
+    data_version.cache_clear()
+    changed = run_id()
+    monkeypatch.undo()
+    data_version.cache_clear()
+    assert changed != before == run_id()
 
 
 def test_equal_ids_are_equal_specs() -> None:

@@ -39,6 +39,14 @@ def test_the_vocabulary_comes_from_train_only(task: CharacterModelling) -> None:
     assert task.vocabulary[1:] == sorted(set(train))
 
 
+def test_a_character_that_train_lacks_is_unknown(task: CharacterModelling, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = type(task)(task.config)
+    monkeypatch.setattr(other.dataset, "load", lambda: "ab" * 400 + "za" * 100)
+    assert "z" not in other.vocabulary
+    assert (other.splits["test"][:2] == [0, other.vocabulary.index("a")]).all()
+    assert "100 characters unknown" in other.notes()[0]
+
+
 def test_windows_go_on_where_the_last_one_ended(task: CharacterModelling) -> None:
     batches = list(itertools.islice(task.batches("train", 4), 5))
     assert [b.carry for b in batches] == [False, True, True, True, True]
