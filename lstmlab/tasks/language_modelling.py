@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-STREAMS = 16  # rows in which a split is read for evaluation
+STREAMS = 32  # rows in which a split is read for evaluation
 SHOWN = 60  # characters in the example figure
 
 
