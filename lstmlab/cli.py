@@ -24,7 +24,7 @@ Overrides are Hydra's: group=choice or key=value.
   lstmlab run --cfg job task=climate           show the config and stop
   lstmlab study study=variants task=climate seed=0,1 outputs=/tmp/quick
 
-Finished runs are never repeated; after an interruption the same command goes on.
+Finished runs are never repeated; after an interruption the same command does the rest.
 """
 STUDY = """\
 Overrides:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lstmlab: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("lstmlab: interrupted; finished runs are kept, the same command goes on.", file=sys.stderr)
+        print("lstmlab: interrupted; finished runs are kept, the same command does the rest.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
         sys.stderr.close()
@@ -97,10 +97,20 @@ def list_(rest: Sequence[str]) -> None:
         print(f"left out: {where}\n  {reason}")
 
 
+def _warn_of_plugins() -> None:
+    """Say which plugins were left out: what the user asks for may be in one of them."""
+    from lstmlab import plugins
+
+    plugins.discover()
+    for where, reason in plugins.failures.items():
+        print(f"lstmlab: plugin left out: {where}: {reason}", file=sys.stderr)
+
+
 def run(rest: Sequence[str]) -> int:
     """Hand over to Hydra, after all jobs of the command line have been checked."""
     from lstmlab.hydra_app import main as hydra_main
 
+    _warn_of_plugins()
     return hydra_main(list(rest))
 
 
@@ -128,6 +138,7 @@ def report(rest: Sequence[str]) -> int:
 def _study(rest: Sequence[str]) -> Study:
     from lstmlab.studies import Study
 
+    _warn_of_plugins()
     flags = [r for r in rest if r.startswith("-")]
     if flags:
         raise LstmlabError(f"{flags[0]!r} is not known here: studies take overrides only, as in study=variants")

@@ -41,7 +41,9 @@ def folders() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for root in paths.plugin_roots():
         for file in sorted(root.glob("*/plugin.py")):
-            found.setdefault(file.parent.name, file.parent)
+            first = found.setdefault(file.parent.name, file.parent)
+            if first != file.parent:
+                failures[str(file.parent)] = f"another plugin folder of this name comes first: {first}; rename one"
     return found
 
 

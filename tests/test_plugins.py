@@ -69,6 +69,15 @@ def test_an_outsiders_cell_trains_by_lying_in_the_folder(tmp_path: Path) -> None
     assert table.count("done") == 4
 
 
+def test_of_two_folders_with_one_name_the_second_is_reported(tmp_path: Path) -> None:
+    write_plugin(tmp_path, "climate", CELL)
+    listed = lstmlab(tmp_path, "list")
+    assert "another plugin folder of this name comes first" in listed.stdout
+    assert "leaky" not in listed.stdout
+    run = lstmlab(tmp_path, "run", "cell=leaky")
+    assert "plugin left out" in run.stderr
+
+
 def test_a_plugin_that_prints_disturbs_nobody_and_its_words_are_kept(tmp_path: Path) -> None:
     noisy = CELL.replace("f = sigmoid(f)", "print('in a step'); f = sigmoid(f)") + "\nprint('at import')\n"
     write_plugin(tmp_path, "noisy", noisy)

@@ -43,7 +43,9 @@ def learning_curves(study: Study) -> Figure:
         frames = [_validation(r, metric.name) for (t, _), rs in runs.items() if t == task for r in rs]
         rows = pd.concat(frames)
         cells = list(rows.cell.unique())
-        sns.lineplot(rows, x="step", y="value", hue="cell", palette=colours(cells), errorbar=("pi", 100), ax=ax)
+        sns.lineplot(
+            rows, x="step", y="value", hue="cell", palette=colours(cells), errorbar=("pi", 100), marker="o", ms=3, ax=ax
+        )
         scale(ax, rows["value"])
         ax.legend(fontsize=7)
         ax.set(xlabel="training step", ylabel=f"validation {metric.label}")

@@ -37,7 +37,8 @@ class Report:
             f"{n} runs: {len(study.cells)} cell(s) × {len(study.tasks)} task(s) × {len(study.seeds)} seed(s). Every "
             "cell sees the same data in the same order for the same seed, and has as many units as cost the same "
             "number of parameters (within 2 %) unless a size was asked for. Values are from the test split, "
-            "with the weights that were best on validation."
+            "with the weights that were best on validation. Training settings belong to the task and are the "
+            "same for every cell; nothing was tuned for one of them. Times are those of runs that share the machine."
         )
 
     def verdict(self) -> Markdown:

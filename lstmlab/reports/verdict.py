@@ -28,8 +28,9 @@ def describe(study: Study) -> list[str]:
     tests = sum(np.isfinite(c.p) for c in comparisons)
     if tests:
         lines.append(
-            f"Tests: t-tests paired by seed, two-sided, Holm-corrected over all {tests} comparisons "
-            f"of this report, at the {alpha:.0%} level. With few seeds, small differences stay unseen."
+            f"Tests: t-tests paired by seed, two-sided, Holm-corrected over all comparisons of this report ({tests}), "
+            f"at the {alpha:.0%} level. With few seeds, small differences stay unseen; intervals and tests speak "
+            "of the spread over seeds, not of other test data."
         )
     if study.failures:
         lines.append(f"**{len(study.failures)} run(s) failed** and stand in no mean; reasons below the tables.")
@@ -49,7 +50,7 @@ def _overall(study: Study, by_task: dict[str, list[Comparison]], alpha: float) -
         parts = ", ".join(f"{cell} on {name}" for name, cell in won.items())
         return f"**No cell is best everywhere. Better than every other cell: {parts}.**"
     if any(c.p < alpha for found in by_task.values() for c in found):
-        return "**No cell is better than all others on any task; some pairs differ, as said below.**"
+        return "**No cell was shown to be better than all others on any task; some pairs differ, as said below.**"
     return "**No evidence of a difference between the cells on any task.**"
 
 
@@ -97,7 +98,7 @@ def _against_baselines(study: Study, task: str, summary: pd.DataFrame, metric: M
         who = "Every cell" if len(beaten) > 1 else next(iter(beaten))
         return f"{who} beats {reference} with every seed."
     behind = [cell for cell, wins in beaten.items() if not wins]
-    return f"Not with every seed do these beat {reference}: {', '.join(behind)}."
+    return f"Some seeds do not beat {reference}: those of {', '.join(behind)}."
 
 
 def _cost(summary: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cached_property
@@ -149,8 +150,15 @@ class Study:
         return data_version(self.tasks[task].config.dataset)
 
     def _write_results(self) -> None:
-        frame = self.table()
+        frame, path = self.table(), self.folder / "results.parquet"
+        before = len(pd.read_parquet(path)) if path.exists() else 0
+        if before > len(frame):
+            print(
+                f"note: {self.folder} held results of {before} runs and now holds {len(frame)}; no run is lost. "
+                "study.name=NAME writes a narrowed study elsewhere.",
+                file=sys.stderr,
+            )
         write(self.folder / "results.csv", frame.to_csv(index=False).encode())
         parquet = BytesIO()
         frame.to_parquet(parquet, index=False)
-        write(self.folder / "results.parquet", parquet.getvalue())
+        write(path, parquet.getvalue())

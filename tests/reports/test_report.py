@@ -65,7 +65,7 @@ def test_the_page_says_things_in_order(html: str) -> None:
 
 def test_the_page_holds_question_tables_equations_sources_and_command(html: str) -> None:
     text = html.replace("\n", " ")
-    assert "Which LSTM variant does better on real data" in text
+    assert "Which LSTM variant does better, and at what cost" in text
     assert text.count('<table class="lstmlab"') == 3
     assert text.count("<math") == 3
     assert "<mi>&</mi>" not in text, "LaTeX that could not be converted"

@@ -172,6 +172,16 @@ def test_bad_overrides_are_refused_before_anything_starts(tmp_path: Path, overri
     assert not list(tmp_path.iterdir())
 
 
+def test_a_narrowed_study_says_that_the_table_holds_less_than_before(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    overrides = [*TINY, "cell=vanilla", f"outputs={tmp_path}"]
+    lstmlab.study("variants", [*overrides, "seed=0,1"]).run()
+    assert "note:" not in capfd.readouterr().err
+    lstmlab.study("variants", [*overrides, "seed=0"]).run()
+    assert "held results of 2 runs and now holds 1; no run is lost" in capfd.readouterr().err
+
+
 def test_axes_narrow_a_study_and_duplicates_count_once(tmp_path: Path) -> None:
     study = lstmlab.study("variants", [*TINY, "cell=coupled,vanilla,coupled", "seed=range(3)", f"outputs={tmp_path}"])
     assert len(study.specs) == 6
