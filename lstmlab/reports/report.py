@@ -92,7 +92,7 @@ class Report:
             lines = [
                 f"- **{name}**: {data.title}",
                 f"  - kind: {data.kind}; source: {data.source}; licence: {data.licence}",
-                f"  - version (SHA-256 of the content, 12 digits): `{self.study.data_version(name)}`",
+                f"  - version (SHA-256 of the content, 12 digits): `{data.version}`",
             ]
             lines += [f"  - {data.citation}"] if data.citation else []
             parts += lines + [f"  - {note}" for note in task.notes()]

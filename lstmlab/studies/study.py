@@ -15,7 +15,7 @@ from lstmlab import paths, registry
 from lstmlab.progress import bar
 from lstmlab.schema import StudyConfig
 from lstmlab.studies.expand import plan
-from lstmlab.studies.identity import Spec, data_version
+from lstmlab.studies.identity import Spec
 from lstmlab.studies.launch import launch
 from lstmlab.studies.machine import cores
 from lstmlab.studies.run import Run
@@ -144,10 +144,6 @@ class Study:
     def baselines(self) -> dict[str, dict[str, dict[str, float]]]:
         """Task -> baseline -> metric -> value on the test split."""
         return {name: task.baselines("test") for name, task in self.tasks.items()}
-
-    def data_version(self, task: str) -> str:
-        """Return the version of a task's data."""
-        return data_version(self.tasks[task].config.dataset)
 
     def _write_results(self) -> None:
         frame, path = self.table(), self.folder / "results.parquet"
