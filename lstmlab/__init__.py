@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lstmlab.api import Run, Study, run, study
-    from lstmlab.cells import Cell, sigmoid, tanh
+    from lstmlab.cells import Cell, CellError, exp, log_sigmoid, maximum, relu, sigmoid, tanh
     from lstmlab.data import Dataset
     from lstmlab.engine import RNN
     from lstmlab.engine.tracing import trace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "lstmlab.api": ("Run", "Study", "run", "study"),
-    "lstmlab.cells": ("Cell", "sigmoid", "tanh"),
+    "lstmlab.cells": ("Cell", "CellError", "exp", "log_sigmoid", "maximum", "relu", "sigmoid", "tanh"),
     "lstmlab.data": ("Dataset",),
     "lstmlab.engine": ("RNN",),
     "lstmlab.engine.tracing": ("trace",),
@@ -39,6 +39,7 @@ __all__ = [
     "RNN",
     "Batch",
     "Cell",
+    "CellError",
     "Dataset",
     "LstmlabError",
     "Metric",
@@ -47,6 +48,10 @@ __all__ = [
     "Task",
     "cell",
     "dataset",
+    "exp",
+    "log_sigmoid",
+    "maximum",
+    "relu",
     "run",
     "sigmoid",
     "study",

@@ -16,6 +16,7 @@ TEACH = """\
 The shortest way to a result:
   lstmlab report study=variants        train what is missing, then render the comparison
   lstmlab list                         cells, tasks, datasets that can be named
+  lstmlab bench                        how fast every cell is on this machine
 
 Overrides are Hydra's: group=choice or key=value.
   lstmlab run task=climate cell=peephole seed=1
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
             description=text,
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name != "run",  # Hydra has its own
+            add_help=name not in ("run", "bench"),  # these have their own
         )
         command.set_defaults(function=function)
         if name != "list":
@@ -135,6 +136,25 @@ def report(rest: Sequence[str]) -> int:
     return _failures(made)
 
 
+def bench(rest: Sequence[str]) -> int:
+    """Time cells; an interruption keeps what has been measured."""
+    from lstmlab.bench.options import parse
+
+    if not {"-h", "--help"} & {*rest}:
+        _warn_of_plugins()
+    options = parse(rest)
+    from lstmlab.bench.run import bench as measure
+
+    try:
+        failures = measure(options).failures
+    except KeyboardInterrupt:
+        print(f"lstmlab: interrupted; what has been measured is in {options.out}", file=sys.stderr)
+        return 130
+    for what, reason in failures.items():
+        print(f"lstmlab: left out: {what}: {reason}", file=sys.stderr)
+    return 1 if failures else 0
+
+
 def _study(rest: Sequence[str]) -> Study:
     from lstmlab.studies import Study
 
@@ -157,4 +177,5 @@ COMMANDS = {
     "run": (run, "Train one run, or several with -m.", ""),
     "study": (study, "Run what is missing of a study, without rendering it.", STUDY),
     "report": (report, "Run what is missing of a study and render its report.", STUDY),
+    "bench": (bench, "Time every cell against torch's own layers.", ""),
 }

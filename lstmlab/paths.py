@@ -37,3 +37,9 @@ def outputs(setting: str | None) -> Path:
         return Path(os.path.expanduser(setting)).absolute()
     root, here = clone(), Path.cwd()
     return (root if root and here.is_relative_to(root) else here) / "outputs"
+
+
+def cache() -> Path:
+    """Return the user's cache folder for what can be made again: compiled kernels, downloads."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(base)).absolute() / "lstmlab"

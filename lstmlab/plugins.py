@@ -18,8 +18,8 @@ from types import ModuleType
 from lstmlab import paths, registry
 
 NAMESPACE = "lstmlab_plugins"  # plugin folders are sub-packages of it: relative imports work there
-CELLS = ("vanilla", "peephole", "coupled")  # in the order in which lists and colours have them
-BUILT_IN = (*(f"lstmlab.cells.{name}" for name in CELLS), "lstmlab.data")
+CELLS = "vanilla peephole coupled odyssey gru janet minimal slstm normalised"  # in the order of lists and colours
+BUILT_IN = (*(f"lstmlab.cells.{name}" for name in CELLS.split()), "lstmlab.data")
 
 failures: dict[str, str] = {}
 _modules: list[ModuleType] = []

@@ -66,6 +66,7 @@ class Registry:
 
         Raises:
             NameClashError: when the name is taken; the message names both origins.
+            LstmlabError: what the target's own ``check_registration``, if it has one, refuses.
         """
 
         def register(target: Any) -> Any:
@@ -76,6 +77,9 @@ class Registry:
                     f"The {self.kind} {name!r} is registered twice: in {known.origin} and in {origin}. "
                     "Rename one of them."
                 )
+            check = getattr(target, "check_registration", None)
+            if check is not None:
+                check()
             self._entries[name] = Entry(name, target, origin)
             return target
 

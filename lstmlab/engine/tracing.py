@@ -1,26 +1,30 @@
-"""One run of a cell's `step` on symbols: its equations as SymPy expressions, and as LaTeX.
+"""A cell's equations as SymPy expressions, and as LaTeX.
 
-Applying sigmoid or tanh to something that holds a gate's pre-activation defines that gate; the
-rest of the step then works with the gate's name, as the equations on paper do.
+A sigmoid, tanh or exp of something that holds a gate's pre-activation as a summand defines that
+gate; the rest of the step then works with the gate's name, as the equations on paper do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import sympy
-from sympy.printing.latex import LatexPrinter
 
-from lstmlab.cells import Cell
+from lstmlab.cells import Cell, Equations, Node, equations
+from lstmlab.cells._graph import UNARY
+from lstmlab.engine.latex import aligned
 
-
-class Sigmoid(sympy.Function):
-    """The logistic function, left unevaluated."""
-
-
-class Tanh(sympy.Function):
-    """The hyperbolic tangent, left unevaluated."""
+GATING = ("sigmoid", "tanh", "exp")
+RULES: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    **{name: sympy.Function(name) for name in (*UNARY, "maximum")},  # left unevaluated
+}
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,13 @@ class Trace:
         activations: gate -> its value after the nonlinearity, in terms of pre-activations
             (``i``), earlier gates (``i_t``), old states (``c_old``), new states (``c_t``) and vectors.
         states: state -> its new value in the same terms.
+        nodes: gate or state -> the node that computes it.
     """
 
     cell: type[Cell]
     activations: dict[str, sympy.Expr]
     states: dict[str, sympy.Expr]
+    nodes: dict[str, Node]
 
     @property
     def equations(self) -> dict[str, sympy.Expr]:
@@ -49,29 +55,62 @@ class Trace:
 
     def latex(self) -> str:
         """Return the equations as one LaTeX ``aligned`` block."""
-        printer = _Printer(self.cell)
-        lines = [rf"{printer.doprint(_new(k))} &= {printer.doprint(e)}" for k, e in self.equations.items()]
-        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+        return aligned(self.cell, {name: self.nodes[name] for name in self.equations}, tuple(self.activations))
 
 
 def trace(cell: type[Cell]) -> Trace:
-    """Run ``cell.step`` once on symbols.
+    """Return the equations of ``cell`` as SymPy expressions.
 
     Raises:
-        TypeError: when the step uses an operation or a branch that symbols cannot follow.
+        CellError: when the cell's equations cannot be computed.
     """
-    recorder = _Recorder(cell.gates)
-    gates = [_Term(sympy.Symbol(g), recorder) for g in cell.gates]
-    parts = {k: _Term(_old(k) if k in cell.states else sympy.Symbol(k), recorder) for k in cell.keywords()}
-    returned = cell().step(*gates, **parts)
-    states = {name: term.expr for name, term in returned.items()}
-    # The step knows a new state by its expression only; the equations should know it by name.
-    for name in cell.states:
-        expr = states[name]
-        if not expr.is_Symbol:
-            states = {k: e if k == name else e.subs(expr, _new(name)) for k, e in states.items()}
-            recorder.activations = {k: e.subs(expr, _new(name)) for k, e in recorder.activations.items()}
-    return Trace(cell, recorder.activations, states)
+    found = equations(cell)
+    named = _activations(found)
+    nodes = named | found.states
+    # Of several names for one value the first keeps the expression: a gate, else the last state,
+    # because the first is the output, which reads best in terms of the others.
+    owners = {nodes[name].index: name for name in [*found.states, *reversed(named)] if nodes[name].args}
+    rules = RULES | {name: sympy.Function(name) for name in cell.norms()}
+    values: dict[int, sympy.Expr] = {}
+    full: dict[int, sympy.Expr] = {}
+    for node in found.graph.needed(list(found.states.values())):
+        full[node.index] = _express(node, cell, values, rules)
+        values[node.index] = _new(owners[node.index]) if node.index in owners else full[node.index]
+    own = {name: (full if owners.get(n.index) == name else values)[n.index] for name, n in nodes.items()}
+    return Trace(cell, {k: own[k] for k in named}, {k: own[k] for k in found.states}, nodes)
+
+
+def _express(node: Node, cell: type[Cell], values: dict[int, sympy.Expr], rules: dict[str, Any]) -> sympy.Expr:
+    if node.op == "input":
+        return _old(node.value) if node.value in cell.states else sympy.Symbol(node.value)
+    if node.op == "constant":
+        return sympy.Rational(repr(node.value))
+    return rules[node.op](*(values[a.index] for a in node.args))
+
+
+def _activations(found: Equations) -> dict[str, Node]:
+    """Return gate -> the nonlinearity that defines it, in the order of computation."""
+    defined: dict[str, Node] = {}
+    for node in found.graph.needed(list(found.states.values())):
+        if node.op in GATING:
+            raw = (_summands(node.args[0]) & {*found.cell.gates}) - {*defined}
+            if len(raw) == 1:
+                defined[raw.pop()] = node
+    return defined
+
+
+def _summands(node: Node) -> set[str]:
+    """Return the inputs that a value holds as they are, up to sign or inside log_sigmoid."""
+    match node.op:
+        case "input":
+            return {node.value}
+        case "add" | "sub":
+            return _summands(node.args[0]) | _summands(node.args[1])
+        case "log_sigmoid":
+            return _summands(node.args[0])
+        case "mul" if node.args[0].op == "constant" and node.args[0].value == -1:
+            return _summands(node.args[1])
+    return set()
 
 
 def _old(state: str) -> sympy.Symbol:
@@ -80,117 +119,3 @@ def _old(state: str) -> sympy.Symbol:
 
 def _new(name: str) -> sympy.Symbol:
     return sympy.Symbol(f"{name}_t")
-
-
-@dataclass
-class _Recorder:
-    gates: tuple[str, ...]
-    activations: dict[str, sympy.Expr] = field(default_factory=dict)
-
-    def apply(self, function: Any, expr: sympy.Expr) -> sympy.Expr:
-        """Apply a nonlinearity; to a pre-activation plus anything else, it defines that gate."""
-        raw = [g for g in self.gates if g not in self.activations and expr.diff(sympy.Symbol(g)) in (1, -1)]
-        if len(raw) != 1:
-            return function(expr)
-        self.activations[raw[0]] = function(expr)
-        return _new(raw[0])
-
-
-class _Term:
-    """A symbolic value that follows arithmetic, sigmoid and tanh, and refuses branches."""
-
-    def __init__(self, expr: sympy.Expr, recorder: _Recorder) -> None:
-        self.expr, self.recorder = expr, recorder
-
-    def _make(self, expr: sympy.Expr) -> _Term:
-        return _Term(expr, self.recorder)
-
-    def __add__(self, other: Any) -> _Term:
-        return self._make(self.expr + _expr(other))
-
-    def __sub__(self, other: Any) -> _Term:
-        return self._make(self.expr - _expr(other))
-
-    def __rsub__(self, other: Any) -> _Term:
-        return self._make(_expr(other) - self.expr)
-
-    def __mul__(self, other: Any) -> _Term:
-        return self._make(self.expr * _expr(other))
-
-    def __truediv__(self, other: Any) -> _Term:
-        return self._make(self.expr / _expr(other))
-
-    def __rtruediv__(self, other: Any) -> _Term:
-        return self._make(_expr(other) / self.expr)
-
-    def __neg__(self) -> _Term:
-        return self._make(-self.expr)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def _refuse_branch(self, *_: object) -> Any:
-        raise TypeError("a cell's step cannot branch on values: its equations must be the same for every input")
-
-    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse_branch
-    __hash__ = None  # type: ignore[assignment]
-
-    def __getattr__(self, name: str) -> Any:
-        raise TypeError(f"a cell's step cannot use .{name}(): it may add, multiply, divide, and apply sigmoid and tanh")
-
-    def sigmoid(self) -> _Term:
-        return self._make(self.recorder.apply(Sigmoid, self.expr))
-
-    def tanh(self) -> _Term:
-        return self._make(self.recorder.apply(Tanh, self.expr))
-
-
-def _expr(value: Any) -> sympy.Expr:
-    return value.expr if isinstance(value, _Term) else sympy.sympify(value)
-
-
-class _Printer(LatexPrinter):
-    """Elementwise products as ⊙, in the order in which papers write them; pre-activations as affine maps."""
-
-    def __init__(self, cell: type[Cell]) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:
-        name = expr.name
-        if name in self.cell.gates:
-            return rf"W_{{{name}}} x_t + R_{{{name}}} h_{{t-1}} + b_{{{name}}}"
-        base, _, index = name.rpartition("_")
-        return rf"{base}_{{{'t-1' if index == 'old' else index}}}" if base else name
-
-    def _print_Sigmoid(self, expr: Sigmoid) -> str:
-        return rf"\sigma\left({self.doprint(expr.args[0])}\right)"
-
-    def _print_Tanh(self, expr: Tanh) -> str:
-        return rf"\tanh\left({self.doprint(expr.args[0])}\right)"
-
-    def _print_Pow(self, expr: sympy.Pow) -> str:
-        return rf"{self._factor(expr.base)}^{{{self.doprint(expr.exp)}}}"
-
-    def _print_Mul(self, expr: sympy.Mul) -> str:
-        shown = [self._factor(f) for f in sorted(expr.args, key=self._rank) if f != -1]
-        return ("-" if -1 in expr.args else "") + r" \odot ".join(shown)
-
-    def _print_Add(self, expr: sympy.Add, order: str | None = None) -> str:
-        def first(term: sympy.Expr) -> tuple[bool, bool, bool]:
-            """Affine maps, then numbers, then what looks back before what is new."""
-            names = {str(s) for s in term.free_symbols}
-            return (not names & {*self.cell.gates}, bool(names), not any(n.endswith("_old") for n in names))
-
-        terms = [self.doprint(t) for t in sorted(expr.args, key=lambda t: (*first(t), *self._rank(t)))]
-        return terms[0] + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in terms[1:])
-
-    def _factor(self, expr: sympy.Expr) -> str:
-        text = self.doprint(expr)
-        return rf"\left({text}\right)" if expr.is_Add or str(expr) in self.cell.gates else text
-
-    def _rank(self, expr: sympy.Expr) -> tuple[bool, int, str]:
-        """Sort key of factors: numbers, vectors, gates and states as declared, functions last."""
-        declared = [*self.cell.vectors, *self.cell.gates, *self.cell.states]
-        names = {str(s).removesuffix("_t").removesuffix("_old") for s in expr.free_symbols}
-        first = min((declared.index(n) for n in names if n in declared), default=-1)
-        return (bool(expr.is_Function), first, str(expr))

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from lstmlab import registry
 from lstmlab.engine.tracing import trace
+from lstmlab.machine import describe
 from lstmlab.reports import figures, tables, verdict
 from lstmlab.reports.style import to_svg
 from lstmlab.studies import Study
-from lstmlab.studies.machine import describe
 from lstmlab.studies.store import write
 
 if TYPE_CHECKING:

@@ -37,9 +37,9 @@ def colours(cells: Iterable[str]) -> dict[str, Any]:
 
 
 def markers(cells: Iterable[str]) -> dict[str, str]:
-    """Return the marker of each cell, fixed as its colour is."""
-    known = list(registry.cell)
-    return {cell: MARKERS[known.index(cell) % len(MARKERS)] for cell in cells}
+    """Return the marker of each cell, fixed as its colour is; cells that share a colour differ in it."""
+    places = {cell: list(registry.cell).index(cell) for cell in cells}
+    return {cell: MARKERS[(at + at // len(MARKERS)) % len(MARKERS)] for cell, at in places.items()}
 
 
 def to_svg(figure: Figure, name: str) -> SVG:

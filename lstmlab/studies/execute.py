@@ -10,9 +10,9 @@ import numpy as np
 
 from lstmlab import registry
 from lstmlab.errors import LstmlabError
+from lstmlab.machine import describe
 from lstmlab.studies.budget import build, count_parameters
 from lstmlab.studies.identity import Spec, data_version
-from lstmlab.studies.machine import describe
 from lstmlab.studies.store import Result, StorageError, Store
 from lstmlab.tasks import Task
 from lstmlab.training import deterministic, fit

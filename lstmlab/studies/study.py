@@ -12,12 +12,12 @@ from typing import Self
 import pandas as pd
 
 from lstmlab import paths, registry
+from lstmlab.machine import cores
 from lstmlab.progress import bar
 from lstmlab.schema import StudyConfig
 from lstmlab.studies.expand import plan
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.launch import launch
-from lstmlab.studies.machine import cores
 from lstmlab.studies.run import Run
 from lstmlab.studies.store import Result, Store, write
 from lstmlab.tasks import Task

@@ -17,7 +17,7 @@ from lstmlab.engine import RNN
 from lstmlab.engine.tracing import trace
 from lstmlab.training.probes import probe
 
-NUMPY = [{"Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Tanh": np.tanh}, "numpy"]
+NUMPY = [{"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh}, "numpy"]
 
 
 class MinimalGated(Cell):
