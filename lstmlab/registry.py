@@ -117,10 +117,12 @@ class Registry:
 
 
 def _origin(target: Any) -> str:
-    file = inspect.getsourcefile(target) or "?"
     code = getattr(target, "__code__", None)
-    line = code.co_firstlineno if code else inspect.getsourcelines(target)[1]
-    return f"{file}:{line}"
+    try:
+        file = inspect.getsourcefile(target) or "?"
+        return f"{file}:{code.co_firstlineno if code else inspect.getsourcelines(target)[1]}"
+    except (OSError, TypeError):  # a class that was not read from a file
+        return f"{target.__module__}:?"
 
 
 def _discover() -> None:

@@ -19,7 +19,7 @@ from lstmlab.bench.entries import BY_HAND, MODES, Entry, entries, operations, pr
 from lstmlab.bench.options import SHAPES, Shape, parse
 from lstmlab.bench.table import Measurement, case_text, summarise, summary_text
 from lstmlab.bench.timing import alternate
-from lstmlab.engine import RNN
+from lstmlab.engine import RNN, dispatch
 from lstmlab.engine.costs import flops
 
 TINY = ["--shapes", "3x2x2x4,2x1x3x5", "--threads", "1", "--rounds", "3", "--budget", "0"]
@@ -27,7 +27,7 @@ SHAPE = Shape(3, 2, 2, 4)
 
 
 def measured(entry: Entry, seconds: list[float | None], flop: int = 100, shape: Shape = SHAPE) -> Measurement:
-    return Measurement(entry, shape, 1, "forward", "float32", flop, seconds)
+    return Measurement(entry, shape, 1, "forward", "float32", "fused", flop, seconds)
 
 
 LSTM = measured(Entry("nn.LSTM", "torch"), [4.0, 2.0, 6.0, 8.0])
@@ -86,8 +86,8 @@ def test_the_table_of_a_case_has_all_engines_of_a_cell_in_one_line() -> None:
     rows += [measured(Entry("vanilla", e), [8.0, 4.0, None, None]) for e in ("reference", "by hand")]
     title, _, vanilla, coupled = case_text(summarise(rows)).splitlines()
     assert title == "3×2×2×4 · 1 thread · forward · float32: nn.LSTM 5000 ms"
-    assert vanilla.split() == ["vanilla", "2500", "2.00", "2.00–2.00", "2.00", *["6000", "0.50"] * 2]
-    assert coupled.split() == ["coupled", "5000", "1.00", "1.00–1.00", "0.75"]
+    assert vanilla.split() == ["vanilla", "fused", "2500", "2.00", "2.00–2.00", "2.00", *["6000", "0.50"] * 2]
+    assert coupled.split() == ["coupled", "fused", "5000", "1.00", "1.00–1.00", "0.75"]
 
 
 def clocked(costs: dict[str, int]) -> tuple[dict[str, Callable[[], None]], Callable[[], float], list[str]]:
@@ -185,6 +185,8 @@ def test_the_files_hold_what_was_measured(tmp_path: Path, capsys: pytest.Capture
         for entry in timed
     ]
     assert (table.ratio[table.engine == "torch"] == 1).all()
+    assert set(table.path[table.engine != "auto"]) == {"torch", "reference", "by hand"}
+    assert set(table.path[table.engine == "auto"]) == {dispatch.path(registry.cell.get("peephole")).name}
     assert ((table.ratio_low <= table.ratio) & (table.ratio <= table.ratio_high)).all()
 
     record = json.loads((tmp_path / "bench.json").read_text())

@@ -18,7 +18,12 @@ def lstmlab(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_teaches() -> None:
     said = lstmlab("--help").stdout
-    for text in ("lstmlab report study=variants", "lstmlab run task=climate cell=peephole seed=1", "-m cell=", "lstmlab bench"):
+    for text in (
+        "lstmlab report study=variants",
+        "lstmlab run task=climate cell=peephole seed=1",
+        "-m cell=",
+        "lstmlab bench",
+    ):
         assert text in said
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import linear
 
 from lstmlab import registry
 from lstmlab.bench.options import Options, Shape
-from lstmlab.engine import RNN
+from lstmlab.engine import RNN, dispatch
 from lstmlab.engine.costs import flops
 
 TORCH = {"nn.LSTM": nn.LSTM, "nn.GRU": nn.GRU}
@@ -54,6 +54,14 @@ def _example(options: Options, shape: Shape) -> Tensor:
     dtype = torch.float64 if options.dtype == "float64" else torch.float32
     random = torch.Generator().manual_seed(0)
     return torch.randn(shape.time, shape.batch, shape.features, generator=random, dtype=dtype)
+
+
+def path(entry: Entry, options: Options) -> str:
+    """Return what computes an entry: for "auto" the path that the layer takes for this cell here."""
+    if entry.engine != "auto":
+        return entry.engine
+    dtype = torch.float64 if options.dtype == "float64" else torch.float32
+    return dispatch.path(registry.cell.get(entry.cell), dtype).name
 
 
 def prepare(entry: Entry, shape: Shape, mode: str, options: Options) -> Callable[[], None]:

@@ -25,6 +25,7 @@ forward under no_grad, and forward + backward with the gradients of input and we
 """
 EPILOG = """\
 How to read it:
+  path        what the layer chose by itself
   × torch     median over rounds of (time of torch's layer / time of the cell in the same round), at equal
               sizes: above 1 is faster; quartiles, or ± half their distance, say how far to trust it
   per FLOP    the same, scaled by how many more or fewer operations the cell's equations have

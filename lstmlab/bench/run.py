@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from lstmlab import machine
-from lstmlab.bench.entries import MODES, Entry, entries, operations, prepare
+from lstmlab.bench.entries import MODES, Entry, entries, operations, path, prepare
 from lstmlab.bench.figure import draw
 from lstmlab.bench.options import Options, Shape
 from lstmlab.bench.table import Measurement, case_text, summarise, summary_text
@@ -87,7 +87,16 @@ def _measure(options: Options, shape: Shape, threads: int, mode: str, failures: 
     always = frozenset(entry for entry in calls if entry.engine == "torch")
     seconds = alternate(calls, always, options.rounds, options.budget)
     return [
-        Measurement(entry, shape, threads, mode, options.dtype, operations(entry, shape, mode), seconds[entry])
+        Measurement(
+            entry,
+            shape,
+            threads,
+            mode,
+            options.dtype,
+            path(entry, options),
+            operations(entry, shape, mode),
+            seconds[entry],
+        )
         for entry in calls
     ]
 

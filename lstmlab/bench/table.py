@@ -22,6 +22,7 @@ class Measurement:
     """All times of one entry in one case.
 
     Attributes:
+        path: what computed it: that which "auto" chose, "fused" for example, or the engine itself.
         operations: floating-point operations of a call.
         seconds: by round, None for rounds that it was left out of.
     """
@@ -31,6 +32,7 @@ class Measurement:
     threads: int
     mode: str
     dtype: str
+    path: str
     operations: int
     seconds: list[float | None]
 
@@ -44,6 +46,7 @@ class Measurement:
             "mode": self.mode,
             "dtype": self.dtype,
             **self.entry._asdict(),
+            "path": self.path,
             "baseline": self.entry.baseline,
             "gflop": self.operations / 1e9,
         }
@@ -89,11 +92,21 @@ def case_text(rows: pd.DataFrame) -> str:
     title = f"{first['shape']} · {_threads(first.threads)} · {first['mode']} · {first['dtype']}: {', '.join(torch_ms)}"
     others = [engine for engine in ("reference", "by hand") if engine in set(rows.engine)]
     cells = {(r.cell, r.engine): r for r in rows.itertuples()}
-    lines = [["cell", "ms", "× torch", "quartiles", "per FLOP", *(part for o in others for part in (f"{o}, ms", "×"))]]
+    lines = [
+        [
+            "cell",
+            "path",
+            "ms",
+            "× torch",
+            "quartiles",
+            "per FLOP",
+            *(part for o in others for part in (f"{o}, ms", "×")),
+        ]
+    ]
     for (cell, engine), r in cells.items():
         if engine != "auto":
             continue
-        line = [cell, _ms(r.ms), f"{r.ratio:.2f}", f"{r.ratio_low:.2f}–{r.ratio_high:.2f}", f"{r.per_flop:.2f}"]
+        line = [cell, r.path, _ms(r.ms), f"{r.ratio:.2f}", f"{r.ratio_low:.2f}–{r.ratio_high:.2f}", f"{r.per_flop:.2f}"]
         for other in others:
             o = cells.get((cell, other))
             line += [_ms(o.ms), f"{o.ratio:.2f}"] if o else ["", ""]

@@ -46,10 +46,11 @@ def relu(x: Value) -> Value:
 
 def maximum(x: Value, y: Value) -> Value:
     """Return the larger of two values, elementwise; one of them may be a number."""
+    for node in (x, y):
+        if isinstance(node, Node):
+            return node.graph.apply("maximum", x, y)
     if isinstance(x, int | float):
         x, y = y, x
-    if isinstance(x, Node):
-        return x.graph.apply("maximum", x, y)
     return x.maximum(x.new_tensor(y) if isinstance(y, int | float) else y)
 
 

@@ -122,11 +122,8 @@ def _check_names(cell: type[Cell]) -> None:
 
 def _check_known(cell: type[Cell], name: str, allowed: Iterable[str], kind: str, where: str) -> None:
     if name not in allowed:
-        guess, declared = nearest(name, allowed), ", ".join(allowed)
-        _refuse(
-            cell,
-            f"{where} {name!r}, which is not {kind} that it declares.{guess} Known: {declared}; declare it or name another",
-        )
+        known = f"{nearest(name, allowed)} Known: {', '.join(allowed)}"
+        _refuse(cell, f"{where} {name!r}, which is not {kind} that it declares: declare it, or name another.{known}")
 
 
 def _check_use(found: Equations) -> None:
@@ -135,7 +132,7 @@ def _check_use(found: Equations) -> None:
     used = {n.value if n.op == "input" else n.op for n in found.graph.needed(list(found.states.values()))}
     idle = [n for n in (*cell.gates, *cell.vectors, *cell.norms()) if n not in used]
     if idle:
-        _refuse(cell, f"its equations never use {', '.join(idle)}: use them, or do not declare them")
+        _refuse(cell, f"its equations never use {', '.join(idle)}: use them, or do not declare them", _first(cell))
 
 
 def _why(error: Exception) -> str:
@@ -160,7 +157,8 @@ def _refuse(cell: type[Cell], reason: str, line: int | None = None) -> NoReturn:
     where = cell.step.__code__.co_filename
     if line is None:
         try:
-            where, line = inspect.getsourcefile(cell) or where, inspect.getsourcelines(cell)[1]
+            where = inspect.getsourcefile(cell) or where
+            line = inspect.getsourcelines(cell)[1]
         except (OSError, TypeError):  # not from a file: the step may still know where it stands
             line = _first(cell)
     raise CellError(f"The cell {cell.__name__} ({where}:{line}) cannot be used: {reason}.") from None

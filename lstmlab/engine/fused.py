@@ -18,11 +18,17 @@ from lstmlab.engine.recurrence import Recurrence, Result, Weights
 _cells: dict[str, type[Cell]] = {}  # an operator takes no classes: it knows a cell by its key
 
 
+@torch.compiler.assume_constant_result
+def _key(cell: type[Cell]) -> str:
+    key = f"{cell.__qualname__}@{id(cell):x}"
+    _cells[key] = cell
+    return key
+
+
 def recur(r: Recurrence) -> Result:
     """Compute ``r``; the cell has a kernel, and everything is on the CPU and of one type."""
     cell, w = type(r.cell), r.weights
-    key = f"{cell.__qualname__}@{id(cell):x}"
-    _cells[key] = cell
+    key = _key(cell)
     hidden = w.bias.shape[0] // len(cell.gates)
     rounded = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     dtype = w.bias.dtype

@@ -24,6 +24,14 @@ def time_first(input: Tensor, batch_first: bool) -> tuple[Tensor, bool]:
     return x, batched
 
 
+def check_features(x: Tensor, input_size: int, dtype: torch.dtype) -> None:
+    """Refuse an input with another number of features, or of another type than the weights."""
+    if x.shape[2] != input_size:
+        raise ValueError(f"input must have {input_size} features per step, not {x.shape[2]}")
+    if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ValueError(f"input must be {dtype} as the weights are, not {x.dtype}")
+
+
 def check_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
     """Return the lengths as a tensor (batch,), or None where every sequence is full."""
     if lengths is None:

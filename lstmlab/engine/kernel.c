@@ -138,41 +138,41 @@ INLINE V multiply_add(V sum, operand a, const operand *b) { return sum + splat(a
 INLINE int64_t operands(int64_t n) { return (n + TOGETHER - 1) / TOGETHER; }
 
 #if ROUND
-INLINE uint32_t rounded(real x) { /* to bfloat16, which is the upper half of a float; ties to even */
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return x != x ? bits | 0x400000 : bits + 0x7fff + ((bits >> 16) & 1);
+/* Rounded to bfloat16, which is the upper half of a float: ties to even, NaN stays. */
+INLINE I rounded(V x) {
+    I bits = (I)x, nan = (I)(x != x);
+    return (nan & (bits | 0x400000)) | (~nan & (bits + 0x7fff + ((bits >> 16) & 1)));
 }
 #endif
+/* Lanes of a row of operands, beginning at element k. */
+INLINE void put_lanes(operand *row, int64_t k, V x) {
+#if BFLOAT16
+    __m256bh half = _mm512_cvtneps_pbh((__m512)x);
+    memcpy((uint16_t *)row + k, &half, sizeof half);
+#elif ROUND
+    store(row + k, (V)(rounded(x) & (int)0xffff0000));
+#else
+    store(row + k, x);
+#endif
+}
 /* Element k of a row of operands. */
 INLINE void put(operand *row, int64_t k, real x) {
 #if BFLOAT16
-    ((uint16_t *)row)[k] = (uint16_t)(rounded(x) >> 16);
+    ((uint16_t *)row)[k] = (uint16_t)((uint32_t)rounded(splat(x))[0] >> 16);
 #elif ROUND
-    uint32_t bits = rounded(x) & 0xffff0000;
-    memcpy(row + k, &bits, sizeof bits);
+    row[k] = ((V)(rounded(splat(x)) & (int)0xffff0000))[0];
 #else
     row[k] = x;
 #endif
 }
 /* Lane by lane the operands of two neighbours along the sum (of the first one only, without bfloat16). */
 INLINE OPERANDS pair(V first, V second) {
-#if ROUND
-    operand made[LANES];
-    memset(made, 0, sizeof made);
-    for (int l = 0; l < LANES; l++) {
+    (void)second;
 #if BFLOAT16
-        made[l] = (rounded(first[l]) >> 16) | (rounded(second[l]) & 0xffff0000);
+    return ((rounded(first) >> 16) & 0xffff) | (rounded(second) & (int)0xffff0000);
+#elif ROUND
+    return (V)(rounded(first) & (int)0xffff0000);
 #else
-        put(made, l, first[l]);
-#endif
-    }
-    OPERANDS all;
-    memcpy(&all, made, sizeof all);
-    (void)second;
-    return all;
-#else
-    (void)second;
     return first;
 #endif
 }
@@ -347,7 +347,7 @@ INLINE V zone_of(const Job *j, int s, int64_t line, int64_t unit, int n) {
 typedef struct { const operand **rows; operand *copies; int64_t room; } Fed;
 
 static int open_fed(Fed *f, int64_t rows, int64_t length, int copied) {
-    f->room = operands(length);
+    f->room = operands(padded(length));
     f->rows = allocate(rows, sizeof *f->rows);
     f->copies = allocate(copied ? rows * f->room : 0, sizeof *f->copies);
     if (f->copies && copied) memset(f->copies, 0, (size_t)(rows * f->room) * sizeof *f->copies);
@@ -359,8 +359,11 @@ static void feed(Fed *f, int64_t i, const real *row, const real *drop, int64_t l
     if (!drop) { f->rows[i] = row; return; }
 #endif
     operand *copy = f->copies + i * f->room;
-    if (drop) for (int64_t k = 0; k < length; k++) put(copy, k, row[k] * drop[k]);
-    else for (int64_t k = 0; k < length; k++) put(copy, k, row[k]);
+    for (int64_t k = 0; k < length; k += LANES) {
+        int n = (int)smaller(LANES, length - k);
+        V x = load_some(row + k, n);
+        put_lanes(copy, k, drop ? x * load_some(drop + k, n) : x);
+    }
     f->rows[i] = copy;
 }
 static const real *drop_of(const Job *j, int state, int64_t b) { return state == 0 && j->drop ? j->drop + b * j->hidden : 0; }

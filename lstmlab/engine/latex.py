@@ -70,8 +70,9 @@ class _Printer:
             case "mul" if x.op == "constant" and x.value == -1:
                 return f"-{self._factor(y)}", SUM
             case "mul":
-                sign = r" \, " if "constant" in (x.op, y.op) else r" \odot "
-                return f"{self._factor(x)}{sign}{self._factor(y)}", FACTOR
+                number, other = (y, x) if y.op == "constant" else (x, y)
+                sign = r" \, " if number.op == "constant" else r" \odot "
+                return f"{self._factor(number)}{sign}{self._factor(other)}", FACTOR
             case "div":
                 return rf"\frac{{{first}}}{{{second}}}", FACTOR
             case "relu":

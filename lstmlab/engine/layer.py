@@ -164,7 +164,7 @@ class RNN(nn.Module):
         data, batch_sizes, order, back = packed
         x, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes))
         states = self._initial(hx, x, batched=True)
-        if order is not None:
+        if order is not None and states is not None:
             states = tuple(s.index_select(1, order) for s in states)
         output, finals = self._run_layers(x, states, inputs.check_lengths(lengths, x), None)
         if back is not None:
@@ -173,14 +173,15 @@ class RNN(nn.Module):
         return PackedSequence(data, batch_sizes, order, back), finals if len(finals) > 1 else finals[0]
 
     def _run_layers(
-        self, x: Tensor, states: tuple[Tensor, ...], lengths: Tensor | None, resets: Tensor | None
+        self, x: Tensor, states: tuple[Tensor, ...] | None, lengths: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        if x.shape[2] != self.input_size:
-            raise ValueError(f"input must have {self.input_size} features per step, not {x.shape[2]}")
+        inputs.check_features(x, self.input_size, self.weights().bias.dtype)
         if lengths is not None:
             x = inputs.blank_padding(x, lengths)  # whatever it holds, NaN too, must not reach a gradient
             resets = None if resets is None else resets & alive(lengths, x)[:, :, 0]
         starts = self._starts(x)
+        fresh = states is None and not self.learn_initial
+        states = starts if states is None else states
         finals = []
         for layer in range(self.num_layers):
             x = inputs.drop(x, self.dropout if self.training else 0.0, self.variational, first=layer == 0)
@@ -197,7 +198,8 @@ class RNN(nn.Module):
                     inputs.towards(resets, direction == 1),
                     self._feedback_mask(x),
                     self._zones(x),
-                    reverse=direction == 1,
+                    direction == 1,
+                    fresh,
                 )
                 output, final = dispatch.recur(r, self.engine, self.checkpoint_every)
                 outputs.append(output)
@@ -218,9 +220,9 @@ class RNN(nn.Module):
             for k in self.cell.states
         )
 
-    def _initial(self, hx: States | None, x: Tensor, batched: bool) -> tuple[Tensor, ...]:
+    def _initial(self, hx: States | None, x: Tensor, batched: bool) -> tuple[Tensor, ...] | None:
         if hx is None:
-            return self._starts(x)
+            return None
         states = hx if isinstance(hx, tuple | list) else (hx,)
         if len(states) != len(self.cell.states):
             raise ValueError(f"hx must hold the states {self.cell.states}, not {len(states)} tensor(s)")

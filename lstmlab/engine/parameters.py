@@ -32,6 +32,8 @@ def check(rnn: RNN) -> None:
     unknown = set(rnn.zoneout) - set(cell.states)
     if unknown:
         raise ValueError(f"zoneout names {sorted(unknown)}, but the states of {cell.__name__} are {cell.states}")
+    if cell.norm == "batch" and rnn.checkpoint_every is not None:
+        raise ValueError("checkpoint_every cannot be used with batch norm: it would count every batch twice")
     found = equations(cell)
     used = {n.value for n in found.graph.needed(list(found.states.values())) if n.op == "input"}
     if rnn.proj_size and cell.states[0] in used:

@@ -53,6 +53,7 @@ class Recurrence:
         drop: (batch, width of the output), what multiplies the output where it feeds back.
         zones: state -> what share of its old value it keeps: a number, or (time, batch, width).
         reverse: go from the last step to the first.
+        fresh: the pass starts from the cell's own states, not from given or learnt ones.
     """
 
     cell: Cell
@@ -65,6 +66,7 @@ class Recurrence:
     drop: Tensor | None = None
     zones: dict[str, Tensor | float] = field(default_factory=dict)
     reverse: bool = False
+    fresh: bool = False
 
     @property
     def mask(self) -> Tensor | None:

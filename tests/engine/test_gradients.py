@@ -88,7 +88,7 @@ def test_functional_call_uses_the_weights_it_is_given(cell: str) -> None:
     x, states = leaves(rnn)
 
     def loss(weights: dict[str, Tensor]) -> Tensor:
-        return torch.func.functional_call(rnn, weights, (x, states))[0].sum()
+        return torch.func.functional_call(rnn, weights | dict(other.named_buffers()), (x, states))[0].sum()
 
     gradients = torch.func.grad(loss)({k: v.detach() for k, v in other.named_parameters()})
     expected = torch.autograd.grad(other(x, states)[0].sum(), list(other.parameters()))
