@@ -23,11 +23,11 @@ from yaml import YAMLError
 
 from lstmlab import paths, plugins, registry
 from lstmlab.errors import nearest
-from lstmlab.schema import CellConfig, ReportConfig, RunConfig, StudyConfig, TopConfig, TrainConfig
+from lstmlab.schema import CellConfig, EngineConfig, ReportConfig, RunConfig, StudyConfig, TopConfig, TrainConfig
 from lstmlab.validation import ConfigError, join, typed
 
 REFUSALS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra raises for a bad config
-GROUPS = ("cell", "task", "train", "study", "report")
+GROUPS = ("cell", "task", "train", "engine", "study", "report")
 
 
 @dataclass
@@ -117,7 +117,7 @@ def check(config: DictConfig) -> Settings:
         raise ConfigError(f"The config cannot be resolved: {_first_line(error)}") from None
     top = typed(TopConfig, {k: v for k, v in plain.items() if k not in GROUPS}, "")
     return Settings(
-        run=check_run({k: plain[k] for k in ("cell", "task", "train", "seed")}),
+        run=check_run({k: plain[k] for k in ("cell", "task", "train", "engine", "seed")}),
         study=typed(StudyConfig, plain["study"], "study"),
         report=typed(ReportConfig, plain["report"], "report"),
         outputs=top.outputs,
@@ -134,6 +134,7 @@ def check_run(plain: Mapping[str, Any]) -> RunConfig:
         cell=typed(CellConfig, plain["cell"], "cell"),
         task=task,
         train=typed(TrainConfig, plain["train"], "train"),
+        engine=typed(EngineConfig, plain["engine"], "engine"),
         seed=typed(TopConfig, {"seed": plain["seed"]}, "").seed,
     )
 

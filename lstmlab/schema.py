@@ -38,6 +38,20 @@ class CellConfig:
     num_layers: int = option(1, low=1)
     dropout: float = option(0.0, low=0, below=1)
     forget_bias: float = option(1.0)
+    proj_size: int = option(0, low=0)
+    variational: bool = option(False)
+    recurrent_dropout: float = option(0.0, low=0, below=1)
+    zoneout: float = option(0.0, low=0, below=1)
+    weight_drop: float = option(0.0, low=0, below=1)
+    learn_initial: bool = option(False)
+
+
+@dataclass
+class EngineConfig:
+    """Group ``engine``: what computes the recurrences."""
+
+    name: str = option(choices=("auto", "fused", "reference"))
+    checkpoint_every: int | None = option(None, low=1)
 
 
 @dataclass
@@ -101,4 +115,5 @@ class RunConfig:
     cell: CellConfig
     task: Any  # the schema of the task that is named in it
     train: TrainConfig
+    engine: EngineConfig
     seed: int

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from pathlib import Path
 
 from lstmlab.cells import Cell, Graph, Node
 from lstmlab.engine.derivative import Derivative, derive
+from lstmlab.memo import memo
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 FORWARD_LINES, BACK_LINES = 64, 512  # rows of input, times steps, that are treated together while in cache
 PANELS_AT_ONCE = 8  # rows of a weight's gradient, times TALL, that a thread takes at a time
+TERMS = {"float": 6, "double": 12}  # of the polynomial of exp, from the square on
 WIDTHS = {"float": 4, "double": 8}  # bytes
 FORMATS = {
     "float": {
@@ -23,7 +24,6 @@ FORMATS = {
         "EXP_LOW": "-104.f",
         "LN2_HIGH": "0.693359375f",  # short enough that n * LN2_HIGH is exact
         "LN2_LOW": "-2.12194440054690583e-4f",
-        "TERMS": 6,
         "ATANH_TERMS": 8,
     },
     "double": {
@@ -35,13 +35,12 @@ FORMATS = {
         "EXP_LOW": "-746.",
         "LN2_HIGH": "6.93147180369123816490e-01",
         "LN2_LOW": "1.90821492927058770002e-10",
-        "TERMS": 12,
         "ATANH_TERMS": 18,
     },
 }
 
 
-@cache
+@memo
 def source(cell: type[Cell], real: str, rounded: bool = False) -> str:
     """Return the C source of a cell's kernel.
 
@@ -59,6 +58,7 @@ def _preamble(cell: type[Cell], real: str, rounded: bool) -> str:
     fed = [g for g in cell.gates if any(g in gates for gates in cell.recurrent.values())]
     constants = dict(FORMATS[real])
     constants |= {
+        "TERMS": TERMS[real],
         "GATES": len(cell.gates),
         "STATES": len(cell.states),
         "VECTORS": len(cell.vectors),
@@ -85,7 +85,7 @@ def _preamble(cell: type[Cell], real: str, rounded: bool) -> str:
         "SOURCE": [cell.states.index(s) for s in cell.recurrent] or [0],
     }
     arrays = [f"static const int {k}[] = {{{', '.join(map(str, v))}}};" for k, v in tables.items()]
-    taylor = ", ".join(repr(1 / math.factorial(k + 2)) for k in range(int(constants["TERMS"])))
+    taylor = ", ".join(repr(1 / math.factorial(k + 2)) for k in range(TERMS[real]))
     return "\n".join(
         [
             "#include <pthread.h>\n#include <stdint.h>\n#include <stdlib.h>\n#include <string.h>",

@@ -45,5 +45,5 @@ def from_torch(module: nn.LSTM | nn.GRU) -> RNN:
 def _join(ih: Tensor, hh: Tensor, gru: bool) -> Tensor:
     if not gru:
         return ih + hh
-    r, z, n = (ih + hh).chunk(3)
-    return torch.cat([r, z, ih.chunk(3)[2], hh.chunk(3)[2]])
+    shared = (ih + hh).chunk(3)[:2]
+    return torch.cat([*shared, ih.chunk(3)[2], hh.chunk(3)[2]])

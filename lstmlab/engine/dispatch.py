@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +17,7 @@ from lstmlab.cells import Cell, equations
 from lstmlab.engine import fused, kernels, reference, scan
 from lstmlab.engine.compiler import CompilerError
 from lstmlab.engine.recurrence import Recurrence, Result
+from lstmlab.memo import memo
 
 if TYPE_CHECKING:
     from lstmlab.engine.layer import RNN
@@ -33,7 +33,7 @@ class Path:
     reason: str
 
 
-@cache
+@memo
 def path(cell: type[Cell], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Path:
     """Return the fastest path that this machine has for a cell; a kernel is built if need be."""
     slow = "scan" if scan.coefficients(cell) else "reference"
@@ -50,7 +50,7 @@ def path(cell: type[Cell], dtype: torch.dtype = torch.float32, device: str = "cp
     return Path("fused", "compiled from its equations")
 
 
-@cache
+@memo
 def _warn(reason: str) -> None:
     warnings.warn(f"recurrences run in plain PyTorch, several times slower: {reason}", RuntimeWarning, stacklevel=2)
 
@@ -89,7 +89,7 @@ def recur(r: Recurrence, engine: str, checkpoint_every: int | None) -> Result:
 
 
 def _is_transformed() -> bool:
-    """Whether torch.func (grad, vmap, jvp) or forward-mode differentiation is at work: kernels have no rules for them."""
+    """Whether torch.func (grad, vmap, jvp) or forward-mode differentiation is at work: kernels have no rules."""
     if torch.compiler.is_compiling():
         return False
     return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0

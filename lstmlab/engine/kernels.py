@@ -7,7 +7,6 @@ import math
 import mmap
 import sys
 import threading
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from lstmlab.cells import Cell
 from lstmlab.engine import ccode, compiler
+from lstmlab.memo import memo
 
 REALS = {torch.float32: "float", torch.float64: "double"}
 NUMBERS = ("steps", "batch", "features", "hidden", "threads", "reverse", "keep")
@@ -46,7 +46,7 @@ class Job(ctypes.Structure):
     )
 
 
-@cache
+@memo
 def load(cell: type[Cell], dtype: torch.dtype, rounded: bool) -> ctypes.CDLL:
     """Return the kernel of a cell, built if need be.
 
@@ -103,7 +103,7 @@ def _pages(size: int) -> mmap.mmap:
     return memory
 
 
-@cache
+@memo
 def _team() -> Any:
     """Return torch's own pool of threads, GOMP_parallel of its OpenMP, or None.
 

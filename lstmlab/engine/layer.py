@@ -248,7 +248,8 @@ class RNN(nn.Module):
         if not self.training:
             return dict(kept)
         steps, batch, _ = x.shape
-        return {k: torch.empty(steps, batch, self.width(k), device=x.device, dtype=self.weights().bias.dtype).bernoulli_(p) for k, p in kept.items()}
+        drawn = {k: x.new_empty(steps, batch, self.width(k), dtype=self.weights().bias.dtype) for k in kept}
+        return {k: drawn[k].bernoulli_(p) for k, p in kept.items()}
 
     def extra_repr(self) -> str:
         """Show what distinguishes this layer when a model is printed."""

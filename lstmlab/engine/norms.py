@@ -76,7 +76,9 @@ class StepBatchNorm(nn.Module):
                 mean, var = self._statistics(step, value)
             else:
                 mean, var = counted.mean(0), counted.var(0, unbiased=False)
-                self._record(step, mean.detach(), counted.detach().var(0))
+                self._record(
+                    step, mean.detach().to(self.running_mean.dtype), counted.detach().var(0).to(self.running_var.dtype)
+                )
         else:
             mean, var = self._statistics(step, value)
         normal = (value - mean) * torch.rsqrt(var + EPSILON) * self.weight

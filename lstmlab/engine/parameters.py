@@ -22,7 +22,7 @@ def check(rnn: RNN) -> None:
     for name in ("input_size", "hidden_size", "num_layers"):
         if getattr(rnn, name) < 1:
             raise ValueError(f"{name} must be at least 1, not {getattr(rnn, name)}")
-    if rnn.proj_size < 0 or rnn.checkpoint_every is not None and rnn.checkpoint_every < 1:
+    if rnn.proj_size < 0 or (rnn.checkpoint_every is not None and rnn.checkpoint_every < 1):
         raise ValueError("proj_size must be 0 or more, and checkpoint_every 1 or more or None")
     chances: dict[str, Any] = {n: getattr(rnn, n) for n in ("dropout", "recurrent_dropout", "weight_drop")}
     for name, value in {**chances, **{f"zoneout[{k!r}]": p for k, p in rnn.zoneout.items()}}.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch.nn.functional import linear, logsigmoid
 from lstmlab.cells import Cell, Graph, Node, equations
 from lstmlab.engine.derivative import derive
 from lstmlab.engine.recurrence import Recurrence, Result
+from lstmlab.memo import memo
 
 RULES: dict[str, Callable[..., Any]] = {
     "constant": float,
@@ -36,7 +37,7 @@ RULES: dict[str, Callable[..., Any]] = {
 }
 
 
-@cache
+@memo
 def coefficients(cell: type[Cell]) -> tuple[Graph, Node, Node] | None:
     """Return the graph and the nodes of a and b in h' = a h + b, or None where the step is not of this kind."""
     if cell.recurrent or len(cell.states) != 1 or cell.norm or cell.inputs != cell.gates:
@@ -49,8 +50,7 @@ def coefficients(cell: type[Cell]) -> tuple[Graph, Node, Node] | None:
     names = {f"grad:{state}": graph.constant(1.0)}
     names |= {f"kept:{g}": _copy(graph, found.graph, node) for g, node in derivative.kept.items()}
     names |= {n: graph.input(n) for n in (*cell.gates, *cell.vectors, *cell.states)}
-    rules = {op: lambda *args, op=op: graph.apply(op, *args) for op in (*RULES, "positive", "larger")}
-    rules["constant"] = graph.constant
+    rules = _onto(graph)
     (a,) = derivative.graph.evaluate([derivative.gradients[state]], names, rules)
     (b,) = found.graph.evaluate([found.states[state]], names | {state: graph.constant(0.0)}, rules)
     if any(n.op == "input" and n.value == state for n in graph.needed([a])):
@@ -59,11 +59,15 @@ def coefficients(cell: type[Cell]) -> tuple[Graph, Node, Node] | None:
 
 
 def _copy(graph: Graph, of: Graph, node: Node) -> Node:
-    rules = {op: lambda *args, op=op: graph.apply(op, *args) for op in RULES}
-    rules["constant"] = graph.constant
     names = {n.value: graph.input(n.value) for n in of.nodes if n.op == "input"}
-    (made,) = of.evaluate([node], names, rules)
+    (made,) = of.evaluate([node], names, _onto(graph))
     return made
+
+
+def _onto(graph: Graph) -> dict[str, Callable[..., Any]]:
+    """Return rules that write the operations of one graph into another."""
+    operations = {op: partial(graph.apply, op) for op in (*RULES, "positive", "larger")}
+    return operations | {"constant": graph.constant}
 
 
 def recur(r: Recurrence) -> Result:

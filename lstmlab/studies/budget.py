@@ -10,13 +10,13 @@ from torch import nn
 from lstmlab import registry
 from lstmlab.engine import RNN
 from lstmlab.errors import LstmlabError
-from lstmlab.schema import CellConfig, RunConfig
+from lstmlab.schema import CellConfig, EngineConfig, RunConfig
 from lstmlab.tasks import Task
 
 TOLERANCE = 0.02  # by which parameter counts may differ from the budget
 
 
-def build(task: Task, cell: CellConfig) -> nn.Module:
+def build(task: Task, cell: CellConfig, engine: EngineConfig) -> nn.Module:
     """Return an untrained model of ``task`` with the cell and size that ``cell`` describes."""
 
     def make_rnn(input_size: int, *, bidirectional: bool = False) -> RNN:
@@ -29,6 +29,14 @@ def build(task: Task, cell: CellConfig) -> nn.Module:
             forget_bias=cell.forget_bias,
             bidirectional=bidirectional,
             batch_first=True,
+            proj_size=cell.proj_size,
+            variational=cell.variational,
+            recurrent_dropout=cell.recurrent_dropout,
+            zoneout=cell.zoneout,
+            weight_drop=cell.weight_drop,
+            learn_initial=cell.learn_initial,
+            engine=engine.name,
+            checkpoint_every=engine.checkpoint_every,
         )
 
     return task.model(make_rnn)
@@ -53,8 +61,9 @@ def within_budget(config: RunConfig) -> RunConfig:
     task: Task = registry.task.get(config.task.name)(config.task)
 
     def cost(name: str, hidden_size: int) -> int:
+        cell = replace(config.cell, name=name, hidden_size=hidden_size)
         with torch.device("meta"):
-            return count_parameters(build(task, replace(config.cell, name=name, hidden_size=hidden_size)))
+            return count_parameters(build(task, cell, config.engine))
 
     budget = cost("vanilla", config.task.hidden_size)
     low, high = 1, 2

@@ -57,7 +57,7 @@ def _train(spec: Spec, store: Store, progress: Callable[[int], object]) -> Resul
 
     task: Task = registry.task.get(config.task.name)(config.task)
     with deterministic(config.seed, config.train.threads):
-        model = build(task, config.cell)
+        model = build(task, config.cell, config.engine)
         try:
             done = fit(task, model, config.train, np.random.default_rng(config.seed), watch)
         finally:

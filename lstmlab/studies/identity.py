@@ -57,8 +57,9 @@ def _code_version(cell: str, task: str) -> str:
     classes = registry.cell.get(cell).__mro__ + registry.task.get(task).__mro__
     files = {f for c in classes if c.__module__.startswith(("lstmlab", NAMESPACE)) for f in _sources(c)}
     for shared in ("engine", "training"):
-        files |= set((paths.PACKAGE / shared).glob("*.py"))
+        files |= {f for kind in ("*.py", "*.c") for f in (paths.PACKAGE / shared).glob(kind)}
     files.add(paths.PACKAGE / "tasks" / "models.py")
+    files |= set((paths.PACKAGE / "cells").glob("_*.py"))
     return _hash("\n".join(f"{f.parent.name}/{f.name} {_normalised(f)}" for f in sorted(files)))
 
 
@@ -71,6 +72,8 @@ def _sources(cls: type) -> list[Path]:
 
 
 def _normalised(file: Path) -> str:
+    if file.suffix != ".py":
+        return file.read_text(encoding="utf-8")
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

@@ -75,7 +75,7 @@ class Run:
     @cached_property
     def model(self) -> nn.Module:
         """The model with the best weights, ready to answer."""
-        model = build(self.task, self.config.cell)
+        model = build(self.task, self.config.cell, self.config.engine)
         path = self.folder / "weights.safetensors"
         try:
             model.load_state_dict(load_file(path))

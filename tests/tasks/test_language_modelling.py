@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lstmlab import registry
 from lstmlab.config import check, compose
-from lstmlab.schema import CellConfig
+from lstmlab.schema import CellConfig, EngineConfig
 from lstmlab.studies.budget import build
 from lstmlab.tasks.language_modelling import CharacterModelling
 from lstmlab.tasks.ngrams import InterpolatedTrigram, bits_per_symbol
@@ -58,7 +58,7 @@ def test_windows_go_on_where_the_last_one_ended(task: CharacterModelling) -> Non
 def test_the_state_is_carried_in_evaluation(task: CharacterModelling) -> None:
     """Short windows with the state carried give the same bits as one long window."""
     torch.manual_seed(0)
-    model = build(task, CellConfig("vanilla"))
+    model = build(task, CellConfig("vanilla"), EngineConfig("auto"))
     short = task.evaluate(model, "test")
     long = type(task)(check(compose(["task=characters", "task.window=5000"])).run.task).evaluate(model, "test")
     assert short["bits per character"] == pytest.approx(long["bits per character"], rel=1e-5)

@@ -27,7 +27,7 @@ def config(*overrides: str) -> RunConfig:
 def train(run: RunConfig) -> tuple[Task, nn.Module, Fit]:
     task = registry.task.get(run.task.name)(run.task)
     with deterministic(run.seed, run.train.threads):
-        model = build(task, run.cell)
+        model = build(task, run.cell, run.engine)
         return task, model, fit(task, model, run.train, np.random.default_rng(run.seed))
 
 
@@ -62,7 +62,7 @@ def test_every_cell_sees_the_same_data_in_the_same_order() -> None:
 
         task.batches = spy
         with deterministic(0, 1):
-            fit(task, build(task, run.cell), run.train, np.random.default_rng(0))
+            fit(task, build(task, run.cell, run.engine), run.train, np.random.default_rng(0))
     first, *others = seen.values()
     for other in others:
         assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
@@ -119,7 +119,7 @@ def test_gradients_stop_at_the_window_and_the_state_goes_on() -> None:
     class Watched(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = build(task, run.cell)
+            self.inner = build(task, run.cell, run.engine)
 
         def forward(self, inputs, state=None, lengths=None):  # type: ignore[no-untyped-def]
             if self.training:
