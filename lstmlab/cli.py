@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lstmlab.errors import LstmlabError
 
 if TYPE_CHECKING:
+    from lstmlab.cells import Cell
     from lstmlab.studies import Study
 
 TEACH = """\
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and given.command == "list":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        return int(given.function(rest) or 0)
+        return int((list_(given.kind, given.verbose) if given.command == "list" else given.function(rest)) or 0)
     except LstmlabError as error:
         print(f"lstmlab: {error}", file=sys.stderr)
         return error.exit_code
@@ -77,25 +78,42 @@ def _parser() -> argparse.ArgumentParser:
             add_help=name not in ("run", "bench"),  # these have their own
         )
         command.set_defaults(function=function)
-        if name != "list":
+        if name == "list":
+            command.add_argument("kind", nargs="?", choices=("cells", "tasks", "datasets"), help="what to list")
+            command.add_argument("-v", "--verbose", action="store_true", help="how each cell is computed here, and why")
+        else:
             command.usage = f"lstmlab {name} [OVERRIDE ...]"
     return parser
 
 
-def list_(rest: Sequence[str]) -> None:
+def list_(kind: str | None = None, verbose: bool = False) -> None:
     """Print what is registered, with where it comes from, and plugins that could not be imported."""
     from lstmlab import plugins, registry
 
-    for title, kind in registry.KINDS.items():
+    for title, names in registry.KINDS.items():
+        if kind not in (None, title):
+            continue
         print(title)
-        entries = [kind.entry(name) for name in kind]
+        entries = [names.entry(name) for name in names]
         width = max((len(e.name) for e in entries), default=0)
         for entry in entries:
             print(f"  {entry.name:<{width}}  {entry.summary}")
+            if verbose and title == "cells":
+                print(f"  {'':<{width}}  {_path(entry.load())}")
             print(f"  {'':<{width}}  {entry.origin}")
         print()
     for where, reason in plugins.failures.items():
         print(f"left out: {where}\n  {reason}")
+
+
+def _path(cell: type[Cell]) -> str:
+    """Return how a cell is computed on this machine, why, and what a layer of 128 units costs."""
+    from lstmlab.engine.costs import flops, parameters
+    from lstmlab.engine.dispatch import path
+
+    found = path(cell)
+    cost = f"{parameters(cell, 128, 128):,} parameters, {flops(cell, 128, 128).forward:,} FLOPs a step at 128 → 128"
+    return f"{found.name}: {found.reason}; {cost}"
 
 
 def _warn_of_plugins() -> None:

@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from lstmlab.cells import Cell, equations
-from lstmlab.engine import fused, kernels, reference, scan
+from lstmlab.engine import compiler, fused, kernels, reference, scan
 from lstmlab.engine.compiler import CompilerError
 from lstmlab.engine.recurrence import Recurrence, Result
 from lstmlab.memo import memo
@@ -47,7 +47,7 @@ def path(cell: type[Cell], dtype: torch.dtype = torch.float32, device: str = "cp
         kernels.load(cell, dtype, False)
     except CompilerError as error:
         return Path(slow, str(error))
-    return Path("fused", "compiled from its equations")
+    return Path("fused", f"C compiled from its equations for this CPU by {compiler.describe()}")
 
 
 @memo
@@ -83,9 +83,8 @@ def recur(r: Recurrence, engine: str, checkpoint_every: int | None) -> Result:
     engine_of = fused.recur if found.name == "fused" else scan.recur
     if r.weights.projection is None:
         return engine_of(r)
-    if r.fresh and r.drop is None and not r.zones:
-        return _projected(r, engine_of)
-    return reference.recur(r)
+    zero = r.fresh and not r.cell.initial.get(r.cell.states[0])  # else the output starts from what is no projection
+    return _projected(r, engine_of) if zero and r.drop is None and not r.zones else reference.recur(r)
 
 
 def _is_transformed() -> bool:
@@ -103,7 +102,8 @@ def _projected(r: Recurrence, engine: Callable[[Recurrence], Result]) -> Result:
     output = r.cell.states[0]
     p = r.weights.projection
     assert p is not None
-    recurrent = {k: w @ p if k == output else w for k, w in r.weights.recurrent.items()}
+    with torch.autocast(r.x.device.type, enabled=False):  # weights stay what they are; the engine rounds them
+        recurrent = {k: w @ p if k == output else w for k, w in r.weights.recurrent.items()}
     zeros = r.states[0].new_zeros(r.x.shape[1], p.shape[1])
     inner = replace(
         r,
@@ -112,7 +112,7 @@ def _projected(r: Recurrence, engine: Callable[[Recurrence], Result]) -> Result:
         starts=(zeros, *r.starts[1:]),
     )
     outputs, finals = engine(inner)
-    return linear(outputs, p), (linear(finals[0], p), *finals[1:])
+    return linear(outputs, p).to(p.dtype), (linear(finals[0], p).to(p.dtype), *finals[1:])
 
 
 def _in_segments(r: Recurrence, engine: str, every: int) -> Result:

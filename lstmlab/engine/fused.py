@@ -86,6 +86,8 @@ def _call(
     name: str, cell: str, numbers: Sequence[int], given: dict[str, Tensor | None], made: dict[str, Tensor]
 ) -> None:
     """Call the kernel; ``numbers`` are steps, batch, features, hidden, reverse, keep and whether to round."""
+    if not numbers[1]:
+        return  # an empty batch: all that is made is empty, or zero already
     library = kernels.load(_cells[cell], made["output" if name == "forward" else "grad_ih"].dtype, bool(numbers[6]))
     named = dict(zip(("steps", "batch", "features", "hidden", "reverse", "keep"), numbers, strict=False))
     contiguous = {k: None if t is None else t.contiguous() for k, t in given.items()}
@@ -231,7 +233,7 @@ def _differentiable(
         {} if shares is None else {k: s if s.dim() else s.item() for k, s in zip(cell.states, shares, strict=True)},
         ctx.reverse,
     )
-    with torch.enable_grad():
+    with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=ctx.rounded):
         output, finals = reference.recur(r)  # `recur` above gives no gradient to what it masks
         wanted = [t for t, needed in zip(leaves, ctx.needs_input_grad, strict=False) if needed]
         made = torch.autograd.grad(

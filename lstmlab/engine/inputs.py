@@ -41,6 +41,8 @@ def check_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor |
     if ends.shape != (batch,):
         raise ValueError(f"lengths must have shape ({batch},), not {tuple(ends.shape)}")
     whole = not (ends.is_floating_point() or ends.dtype == torch.bool)
+    if whole and torch.compiler.is_compiling():
+        return ends.to(x.device, torch.int64)  # a compiled graph cannot look at values to refuse them
     if not whole or (ends < 0).any() or (ends > steps).any():
         raise ValueError(f"lengths must be whole numbers from 0 to {steps}, not {ends.tolist()}")
     return None if (ends == steps).all() else ends.to(x.device, torch.int64)

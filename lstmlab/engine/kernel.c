@@ -194,7 +194,7 @@ INLINE void product(const int M, const int N, const operand *const *a, const int
 }
 
 /* Not inlined where it is used, which would multiply the time to compile. */
-#define APART static __attribute__((noinline))
+#define APART static __attribute__((noinline, noclone))
 APART void multiply(int rows, int columns, const operand *const *a, const operand *b, int64_t count, V *sums, int pitch) {
     switch (columns * 16 + rows) {
 #define PRODUCT(M, N) case N * 16 + M: product(M, N, a, 1, b, count, sums, pitch); break;

@@ -37,7 +37,7 @@ def recur(r: Recurrence) -> Result:
         parts |= {k: _at(weights.norms[k], step, rows) for k in cell.norms()}
         new = cell.step(*_preactivations(r, inputs[t], named, step, rows), **parts)
         if weights.projection is not None:
-            new[output_name] = linear(new[output_name], weights.projection)
+            new[output_name] = linear(new[output_name], weights.projection).to(weights.projection.dtype)
         for k, zone in zones.items():
             new[k] = zone[t] * named[k] + (1 - zone[t]) * new[k]
         outputs.append(new[output_name] if rows is None else new[output_name] * masks[t])

@@ -23,7 +23,6 @@ from lstmlab.engine.recurrence import Recurrence, Result
 from lstmlab.memo import memo
 
 RULES: dict[str, Callable[..., Any]] = {
-    "constant": float,
     "add": operator.add,
     "sub": operator.sub,
     "mul": operator.mul,
@@ -78,9 +77,10 @@ def recur(r: Recurrence) -> Result:
     graph, *nodes = found
     state = cell.states[0]
     # every gate sees the input: there is nothing else that it could see
-    gates = dict(zip(cell.gates, linear(r.x, w.ih, w.bias).chunk(len(cell.gates), 2), strict=True))
-    a, b = graph.evaluate(nodes, gates | w.vectors, RULES)
-    a = a if isinstance(a, Tensor) else torch.full_like(b, a)
+    products = linear(r.x, w.ih) + w.bias  # of the bias's type under autocast too, as everything that follows
+    gates = dict(zip(cell.gates, products.chunk(len(cell.gates), 2), strict=True))
+    rules = RULES | {"constant": w.bias.new_tensor}
+    a, b = (v.expand(gates[cell.gates[0]].shape) for v in graph.evaluate(nodes, gates | w.vectors, rules))
     if state in r.zones:
         zone = r.zones[state]
         a, b = zone + (1 - zone) * a, (1 - zone) * b

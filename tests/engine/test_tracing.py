@@ -7,7 +7,7 @@ import pytest
 import sympy
 import torch
 from layers import build, sequences
-from own_cells import OWN, MinimalGated
+from own_cells import OWN, MinimalGated, OutputIsState
 from torch import Tensor
 
 from lstmlab import registry
@@ -66,6 +66,16 @@ def assert_acyclic(cell: type[Cell]) -> None:
         assert ready, f"equations that need one another: {todo}"
         for name in ready:
             del todo[name]
+
+
+def test_equations_are_in_terms_of_one_another() -> None:
+    """Gates and new states are known by their names wherever they are used, the state that is the output too."""
+    i, f, g, o, c, c_old = sympy.symbols("i_t f_t g_t o_t c_t c_old")
+    peephole = trace(registry.cell.get("peephole"))
+    assert peephole.states == {"h": o * sympy.Function("tanh")(c), "c": f * c_old + i * g}
+    assert peephole.activations["o"] == sympy.Function("sigmoid")(sympy.Symbol("o") + sympy.Symbol("p_o") * c)
+    assert list(peephole.equations) == ["i", "f", "g", "c", "o", "h"]
+    assert trace(OutputIsState).states == {"h": c, "c": f * c_old + (1 - f) * g}
 
 
 def test_a_nonlinearity_of_something_else_defines_no_gate() -> None:

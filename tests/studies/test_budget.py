@@ -15,7 +15,7 @@ def test_all_cells_of_the_study_have_equal_parameters(task: str) -> None:
     counts = {}
     for cell in ("vanilla", "peephole", "coupled"):
         run = within_budget(check(compose([f"task={task}", f"cell={cell}"])).run)
-        counts[cell] = count_parameters(build(registry.task.get(task)(run.task), run.cell))
+        counts[cell] = count_parameters(build(registry.task.get(task)(run.task), run.cell, run.engine))
     assert max(counts.values()) <= 1.02 * min(counts.values()), counts
 
 
