@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: report test test-real check format lab clean
+.PHONY: report test test-real test-triton check format lab clean
 
 report: $(READY) ## train what is missing of the study "variants" and render its report
 	$(BIN)/lstmlab report study=variants
@@ -14,6 +14,11 @@ test: $(READY) check ## lint, types and all fast tests
 
 test-real: $(READY) ## what takes minutes: full-size training against the promises of each task
 	$(BIN)/python -m pytest -m real
+
+test-triton: $(READY) ## the GPU's kernels without a GPU, interpreted and compiled: brings Triton, 400 MB, into .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]'
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest -m triton tests/engine/test_triton.py
+	$(BIN)/python -m pytest -m triton tests/engine/test_triton.py
 
 check: $(READY)
 	$(BIN)/ruff check .

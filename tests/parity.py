@@ -89,7 +89,7 @@ def everything(
     named = {"grad x": x} | {f"grad {k}": p for k, p in rnn.named_parameters()}
     named |= {f"grad {k}_0": s for k, s in zip(rnn.cell.states, hx or (), strict=bool(hx))}
     weights = torch.Generator().manual_seed(3)
-    loss = sum((t * torch.randn(t.shape, dtype=torch.float64, generator=weights).to(t.dtype)).sum() for t in results)
+    loss = sum((t * torch.randn(t.shape, dtype=torch.float64, generator=weights).to(t)).sum() for t in results)
     gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     found = dict(zip(("output", *rnn.cell.states), results, strict=True))
     found |= {k: torch.zeros_like(v) if g is None else g for (k, v), g in zip(named.items(), gradients, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.util
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -35,8 +37,11 @@ def find() -> tuple[str, ...]:
         CompilerError: when there is none.
     """
     chosen = os.environ.get("CC")
-    if chosen:
-        return tuple(shlex.split(chosen))
+    if chosen and chosen.strip():
+        try:
+            return tuple(shlex.split(chosen))
+        except ValueError as error:
+            raise CompilerError(f"CC={chosen!r} cannot be read as a command: {error}") from None
     for name in ("cc", "gcc", "clang"):
         path = shutil.which(name)
         if path:
@@ -54,11 +59,11 @@ def describe() -> str:
         CompilerError: when it cannot be run.
     """
     try:
-        done = subprocess.run([*find(), "--version"], capture_output=True, text=True, timeout=TIMEOUT)
+        done = _run([*find(), "--version"])
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CompilerError(f"the C compiler {shlex.join(find())} cannot be run: {error}") from None
     if done.returncode:
-        raise CompilerError(f"the C compiler {shlex.join(find())} cannot be run: {_last_line(done.stderr)}")
+        raise CompilerError(f"the C compiler {shlex.join(find())} cannot be run: {_reason(done.stderr)}")
     return done.stdout.partition("\n")[0].strip()
 
 
@@ -77,7 +82,8 @@ def build(source: str, name: str) -> ctypes.CDLL:
     """Return the library compiled from C ``source``, from the cache if it was built before.
 
     Concurrent builds of the same kernel do not meet: each writes a file of its own, and the last
-    rename wins with the same content.
+    rename wins with the same content. Where the cache cannot be used, the library lives as long as
+    the process.
 
     Raises:
         CompilerError: when there is no compiler or it refuses the source.
@@ -86,29 +92,48 @@ def build(source: str, name: str) -> ctypes.CDLL:
     identity = "\0".join([source, *flags, *find(), describe(), cpu()])
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     target = paths.cache() / "kernels" / f"{name}-{key}.so"
-    if not target.is_file():
-        _compile(source, flags, target)
-    return ctypes.CDLL(str(target))
+    try:
+        return _open(target, source, flags)
+    except OSError as error:
+        reason = f"kernels cannot be kept in {target.parent}, so each process builds its own: {error}"
+        warnings.warn(reason, RuntimeWarning, stacklevel=2)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _open(Path(folder) / target.name, source, flags)  # once loaded, it needs no file
+    except OSError as error:
+        raise CompilerError(
+            f"a kernel can be built neither in {target.parent} nor in a temporary folder: {error}"
+        ) from None
 
 
 def _is_gcc() -> bool:
     return platform.machine() == "x86_64" and "clang" not in describe() and "zig" not in " ".join(find())
 
 
-def _compile(source: str, flags: tuple[str, ...], target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            file, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
-            file.write_text(source, encoding="utf-8")
-            command = [*find(), *flags, str(file), "-o", str(built), "-lpthread"]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-            if done.returncode:
-                raise CompilerError(f"{shlex.join(find())} could not build a kernel: {_last_line(done.stderr)}")
-            os.replace(built, target)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CompilerError(f"a kernel could not be built in {target.parent}: {error}") from None
+def _open(target: Path, source: str, flags: tuple[str, ...]) -> ctypes.CDLL:
+    if target.is_file():
+        with contextlib.suppress(OSError):  # a damaged file is made anew
+            return ctypes.CDLL(str(target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        file, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
+        file.write_text(source, encoding="utf-8")
+        try:
+            done = _run([*find(), *flags, str(file), "-o", str(built), "-lpthread"])
+        except subprocess.TimeoutExpired as error:
+            raise CompilerError(f"{shlex.join(find())} could not build a kernel: {error}") from None
+        if done.returncode:
+            raise CompilerError(f"{shlex.join(find())} could not build a kernel: {_reason(done.stderr)}")
+        os.replace(built, target)
+    return ctypes.CDLL(str(target))
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no message"])[-1]
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    plain = os.environ | {"LC_ALL": "C"}  # messages in English, for `_reason`
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=plain, timeout=TIMEOUT)
+
+
+def _reason(text: str) -> str:
+    """Return the first line that speaks of an error, or the last one."""
+    lines = text.strip().splitlines() or ["no message"]
+    return next((line.strip() for line in lines if "error" in line.lower()), lines[-1])

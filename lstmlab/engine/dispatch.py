@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from lstmlab.cells import Cell, equations
-from lstmlab.engine import compiler, fused, kernels, reference, scan
+from lstmlab.engine import compiler, fused, gpu, kernels, reference, scan
 from lstmlab.engine.compiler import CompilerError
 from lstmlab.engine.recurrence import Recurrence, Result
 from lstmlab.memo import memo
@@ -39,10 +39,13 @@ def path(cell: type[Cell], dtype: torch.dtype = torch.float32, device: str = "cp
     slow = "scan" if scan.coefficients(cell) else "reference"
     if not equations(cell).is_elementwise:
         return Path("reference", f"its {cell.norm} norm needs other units or rows of a step; kernels treat units alone")
-    if device != "cpu":
+    if device not in ("cpu", "cuda"):
         return Path(slow, f"there is no fused kernel for {device}")
     if dtype not in kernels.REALS:
         return Path(slow, f"kernels compute in float32 and float64, not {dtype}")
+    if device == "cuda":
+        missing = gpu.missing_for(cell)
+        return Path(slow, missing) if missing else Path("fused", "Triton kernels from its equations, in CUDA graphs")
     try:
         kernels.load(cell, dtype, False)
     except CompilerError as error:
@@ -64,9 +67,12 @@ def check(rnn: RNN) -> None:
     if rnn.engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {rnn.engine!r}")
     if rnn.engine == "fused":
-        found = path(type(rnn.cell))
-        if found.name != "fused":
-            raise ValueError(f"engine='fused' is not to be had for {type(rnn.cell).__name__}: {found.reason}")
+        _demand_fused(type(rnn.cell), path(type(rnn.cell)))
+
+
+def _demand_fused(cell: type[Cell], found: Path) -> None:
+    if found.name != "fused":
+        raise ValueError(f"engine='fused' is not to be had for {cell.__name__}: {found.reason}")
 
 
 def recur(r: Recurrence, engine: str, checkpoint_every: int | None) -> Result:
@@ -76,8 +82,10 @@ def recur(r: Recurrence, engine: str, checkpoint_every: int | None) -> Result:
     if engine == "reference" or _is_transformed():
         return reference.recur(r)
     found = path(type(r.cell), r.weights.bias.dtype, r.x.device.type)
+    if engine == "fused":
+        _demand_fused(type(r.cell), found)
     if found.name == "reference":
-        if r.cell.norm is None and engine == "auto":
+        if r.cell.norm is None:
             _warn(found.reason)
         return reference.recur(r)
     engine_of = fused.recur if found.name == "fused" else scan.recur

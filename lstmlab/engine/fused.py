@@ -6,7 +6,7 @@ adds up the gradients of the weights, a few steps at a time, inside the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,11 +18,12 @@ from lstmlab.engine.recurrence import Recurrence, Result, Weights
 
 OPTIONS = ("lengths", "resets", "drop", "zones", "zone")  # tensors that may be left out, and need no gradient
 DIFFERENTIABLE = ("x", "weight_ih", "weight_hh", "bias", "vectors", "initial", "starts")
+ROUNDED = {torch.bfloat16: "bfloat16", torch.float16: "float16"}
 _cells: dict[str, type[Cell]] = {}  # an operator takes no classes: it knows a cell by its key
 
 
 def recur(r: Recurrence) -> Result:
-    """Compute ``r``; the cell has a kernel, and everything is on the CPU."""
+    """Compute ``r``; the cell has a kernel, and everything is on the device that it is for."""
     cell, w = type(r.cell), r.weights
     dtype, hidden = w.bias.dtype, w.bias.shape[0] // len(cell.gates)
     tensors = (
@@ -37,11 +38,19 @@ def recur(r: Recurrence) -> Result:
     resets = None if r.resets is None else r.resets.to(torch.uint8)
     drop = None if r.drop is None else r.drop.to(dtype)
     options = [r.lengths, resets, drop, *_zones(r, cell, dtype)]
-    rounded = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    rounded = _rounding(r.x.device.type) if dtype == torch.float32 else ""
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    output, finals, _, _ = _forward(*tensors, options, _key(cell), r.reverse, rounded and dtype == torch.float32, keep)
+    output, finals, _, _ = _forward(*tensors, options, _key(cell), r.reverse, rounded, keep)
     mask = r.mask
     return output if mask is None else output * mask, finals.unbind(0)
+
+
+def _rounding(device: str) -> str:
+    """Return the type in which autocast lets products be computed, "" for that of the weights."""
+    if not torch.is_autocast_enabled(device):
+        return ""
+    rounded = ROUNDED.get(torch.get_autocast_dtype(device), "")
+    return "" if device == "cpu" and rounded == "float16" else rounded
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -49,6 +58,11 @@ def _key(cell: type[Cell]) -> str:
     key = f"{cell.__qualname__}@{id(cell):x}"
     _cells[key] = cell
     return key
+
+
+def cell_of(key: str) -> type[Cell]:
+    """Return the cell that the operators know by ``key``."""
+    return _cells[key]
 
 
 def fed_gates(cell: type[Cell]) -> tuple[str, ...]:
@@ -78,7 +92,7 @@ def _zones(r: Recurrence, cell: type[Cell], dtype: torch.dtype) -> tuple[Tensor 
     given = [r.zones.get(s, 0.0) for s in cell.states]
     masks = [z for z in given if isinstance(z, Tensor)]
     if not masks:
-        return None, torch.tensor(given, dtype=dtype)
+        return None, r.x.new_tensor(given, dtype=dtype)
     return torch.stack([z if isinstance(z, Tensor) else torch.full_like(masks[0], z) for z in given]).to(dtype), None
 
 
@@ -106,7 +120,7 @@ def _forward(
     options: Sequence[Tensor | None],
     cell: str,
     reverse: bool,
-    rounded: bool,
+    rounded: str,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return output, finals, and what backward needs: the other states and a value per gate."""
@@ -118,7 +132,7 @@ def _forward(
         "kept": kernels.empty(steps, batch, bias.shape[0] if keep else 0, dtype=x.dtype),
     }
     given = dict(zip(DIFFERENTIABLE + OPTIONS, (x, ih, hh, bias, vectors, states, starts, *options), strict=True))
-    _call("forward", cell, (steps, batch, features, hidden, reverse, keep, rounded), given, made)
+    _call("forward", cell, (steps, batch, features, hidden, reverse, keep, bool(rounded)), given, made)
     if not keep:
         made["others"] = x.new_empty(0)
     return made["output"], made["finals"], made["others"], made["kept"]
@@ -127,7 +141,7 @@ def _forward(
 @_forward.register_fake
 def _forward_shapes(
     x: Tensor, ih: Tensor, hh: Tensor, bias: Tensor, vectors: Tensor, states: Tensor, starts: Tensor,
-    options: Sequence[Tensor | None], cell: str, reverse: bool, rounded: bool, keep: bool,
+    options: Sequence[Tensor | None], cell: str, reverse: bool, rounded: str, keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     (steps, batch, _), (count, _, hidden) = x.shape, states.shape
     others = x.new_empty(count - 1, steps, batch, hidden) if keep else x.new_empty(0)
@@ -143,7 +157,7 @@ def _backward(
     gradients: Sequence[Tensor],
     cell: str,
     reverse: bool,
-    rounded: bool,
+    rounded: str,
     of_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x (empty unless ``of_x``), ih, hh, biases with vectors, states and starts."""
@@ -161,7 +175,7 @@ def _backward(
     names = (*DIFFERENTIABLE, *OPTIONS, "output", "others", "kept", "grad_output", "grad_finals")
     given = dict(zip(names, (*tensors, *options, *found, *gradients), strict=True))
     filled = {k: t for k, t in made.items() if of_x or k != "grad_x"}
-    _call("backward", cell, (steps, batch, features, hidden, reverse, True, rounded), given, filled)
+    _call("backward", cell, (steps, batch, features, hidden, reverse, True, bool(rounded)), given, filled)
     units = made["grad_units"].sum(0)
     return made["grad_x"], made["grad_ih"], made["grad_hh"], units, made["grad_initial"], made["grad_starts"]
 
@@ -169,7 +183,7 @@ def _backward(
 @_backward.register_fake
 def _backward_shapes(
     tensors: Sequence[Tensor], options: Sequence[Tensor | None], found: Sequence[Tensor], gradients: Sequence[Tensor],
-    cell: str, reverse: bool, rounded: bool, of_x: bool,
+    cell: str, reverse: bool, rounded: str, of_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     x, ih, hh, bias, vectors, states, _ = (t.new_empty(t.shape) for t in tensors)
     units = x.new_empty(bias.shape[0] // states.shape[2] + vectors.shape[0], states.shape[2])
@@ -206,6 +220,12 @@ def _differentiate(ctx: Any, grad_output: Tensor | None, grad_finals: Tensor | N
 _forward.register_autograd(_differentiate, setup_context=_setup_context)
 
 
+def register(device: str, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+    """Let these functions do what the two operators do, for tensors on ``device``."""
+    _forward.register_kernel(device)(forward)
+    _backward.register_kernel(device)(backward)
+
+
 def _differentiable(
     ctx: Any, tensors: list[Tensor], options: list[Tensor | None], gradients: list[Tensor]
 ) -> list[Tensor | None]:
@@ -233,7 +253,8 @@ def _differentiable(
         {} if shares is None else {k: s if s.dim() else s.item() for k, s in zip(cell.states, shares, strict=True)},
         ctx.reverse,
     )
-    with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=ctx.rounded):
+    rounding = next((t for t, name in ROUNDED.items() if name == ctx.rounded), None)
+    with torch.enable_grad(), torch.autocast(x.device.type, rounding, enabled=bool(ctx.rounded)):
         output, finals = reference.recur(r)  # `recur` above gives no gradient to what it masks
         wanted = [t for t, needed in zip(leaves, ctx.needs_input_grad, strict=False) if needed]
         made = torch.autograd.grad(

@@ -78,14 +78,14 @@ INLINE V scale(V p, V n) {
 }
 #endif
 
-/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1 as a Taylor polynomial. */
+/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. */
 INLINE V reduce(V x, V *n) {
     V whole = x * splat(LOG2_E) + splat(ROUNDER);
     *n = whole - splat(ROUNDER);
     V r = x - *n * splat(LN2_HIGH);
     r = r - *n * splat(LN2_LOW);
-    V p = splat(TAYLOR[TERMS - 1]);
-    for (int k = TERMS - 2; k >= 0; k--) p = p * r + splat(TAYLOR[k]);
+    V p = splat(POLYNOMIAL[TERMS - 1]);
+    for (int k = TERMS - 2; k >= 0; k--) p = p * r + splat(POLYNOMIAL[k]);
     return r + r * r * p;
 }
 
@@ -396,7 +396,10 @@ INLINE void forward_unit(const Job *j, const Row *row, int64_t unit, const int n
     for (int v = 0; v < VECTORS; v++) vectors[v] = load_some(j->vectors + v * H + unit, n);
     cell_forward(gates, old, vectors, kept, new);
     if (j->zone || j->zones)
-        for (int s = 0; s < STATES; s++) new[s] += zone_of(j, s, row->line, unit, n) * (old[s] - new[s]);
+        for (int s = 0; s < STATES; s++) {
+            V zone = zone_of(j, s, row->line, unit, n);
+            new[s] = zone * old[s] + ((real)1 - zone) * new[s]; /* a state that is kept stays the same to the last bit */
+        }
     if (j->keep)
         for (int g = 0; g < GATES; g++) store_away(row->kept + g * H + unit, kept[g], n);
     for (int s = 0; s < STATES; s++) store_some(row->new[s] + unit, new[s], n);

@@ -18,7 +18,7 @@ from conftest import ROOT, TINY
 import lstmlab
 from lstmlab import registry
 from lstmlab.reports import figures, tables
-from lstmlab.reports.style import colours, to_svg
+from lstmlab.reports.style import colours, markers, to_svg
 
 ORDER = ["Verdict", "Results", "Metric per cell", "Learning curves", "Quality against cost"]
 ORDER += ["Answers against the truth", "equations", "Data", "How to repeat this"]
@@ -124,9 +124,12 @@ def again(outputs: Path) -> list[str]:
 
 
 def test_a_cell_keeps_its_colour_whatever_stands_beside_it() -> None:
-    everything = colours(registry.cell)
-    assert len(set(map(tuple, everything.values()))) == len(everything)
-    assert colours(["coupled"])["coupled"] == everything["coupled"]
+    """More cells than colours share one, and then differ in their marker."""
+    colour, marker = colours(registry.cell), markers(registry.cell)
+    assert len({(*colour[cell], marker[cell]) for cell in registry.cell}) == len(colour)
+    assert len({tuple(c) for c in colours(["vanilla", "peephole", "coupled"]).values()}) == 3
+    assert colours(["coupled"])["coupled"] == colour["coupled"]
+    assert markers(["coupled"])["coupled"] == marker["coupled"]
 
 
 def test_failed_runs_are_counted_shown_and_kept_out_of_means(tmp_path: Path) -> None:

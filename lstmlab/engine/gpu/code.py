@@ -7,20 +7,11 @@ that are not given are None, and Triton leaves out what belongs to them.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import os
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
-from types import ModuleType
 
-from lstmlab import paths
 from lstmlab.cells import Cell, Graph, Node
-from lstmlab.engine.compiler import CompilerError
 from lstmlab.engine.derivative import Derivative, derive
 from lstmlab.engine.fused import fed_gates
-from lstmlab.memo import memo
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 OPTIONS = "starts, alive, resets, later_resets, drop, zones, zone"
@@ -43,39 +34,6 @@ def {}({}, batch, hidden, BLOCK: tl.constexpr):
     real = old.dtype.element_ty
     zero = tl.full((BLOCK,), 0.0, real)
 """
-
-
-@memo
-def load(cell: type[Cell]) -> ModuleType:
-    """Return a module with the kernels ``forward`` and ``backward`` of a cell.
-
-    Triton reads a kernel's source from its file, so there is one, in the user's cache folder.
-
-    Raises:
-        CompilerError: when the file cannot be written.
-    """
-    text = source(cell)
-    name = f"{cell.__name__.lower()}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    file = paths.cache() / "kernels" / f"{name}.py"
-    try:
-        if not file.is_file():
-            _save(text, file)
-    except OSError as error:
-        raise CompilerError(f"a kernel could not be written to {file.parent}: {error}") from None
-    spec = importlib.util.spec_from_file_location(f"lstmlab_kernel_{name}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _save(text: str, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        written = Path(folder) / file.name
-        written.write_text(text, encoding="utf-8")
-        os.replace(written, file)
 
 
 def source(cell: type[Cell]) -> str:
@@ -190,7 +148,10 @@ def _shares(cell: type[Cell]) -> list[tuple[str, list[str]]]:
 
 def _restarted(name: str, resets: str, states: Iterable[int]) -> list[str]:
     """Return what puts a sequence's start in place of its states where it starts anew."""
-    return [_flag("anew", resets), *(f"{name}{i} = tl.where(anew, {_read(_plane('starts', i))}, {name}{i})" for i in states)]
+    return [
+        _flag("anew", resets),
+        *(f"{name}{i} = tl.where(anew, {_read(_plane('starts', i))}, {name}{i})" for i in states),
+    ]
 
 
 def _names(of: str, numbers: Iterable[int]) -> list[str]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lstmlab.cells import Cell
 from lstmlab.engine.fused import fed_gates
-from lstmlab.engine.gpu import code
+from lstmlab.engine.gpu import build
 
 BLOCK = 128  # units of a row, or of several, that one program of a kernel treats
 LONGEST = 128  # steps that one graph holds
@@ -60,7 +60,7 @@ class Loop(ABC):
     """Buffers of a case, by name (None for an option that is not given), and the steps on them."""
 
     def __init__(self, case: Case) -> None:
-        self.case, self.kernels = case, code.load(case.cell)
+        self.case, self.kernels = case, build.load(case.cell)
         self.graphs: dict[int, Any] = {}  # steps -> what replays them
         cell, steps, batch, hidden = case.cell, case.longest, case.batch, case.hidden
         states, fed, fields = len(cell.states), len(fed_gates(cell)) * hidden, len(cell.recurrent) * hidden

@@ -1,30 +1,31 @@
 """The operations of the equations in Triton, for float32 and float64; infinities and NaN keep their meaning.
 
-Only kernels import this module: it needs Triton, and the interpreter knows none of CUDA's own functions.
+Only kernels import this module, since it needs Triton. It uses none of CUDA's own functions, which
+the interpreter does not know, and has no annotations, which the compiler does not.
 """
 
-from __future__ import annotations
+# mypy: disable-error-code="untyped-decorator, no-untyped-def"
 
-from typing import Any
+from __future__ import annotations
 
 import triton
 import triton.language as tl
 
 
 @triton.jit
-def exp(x: Any) -> Any:
+def exp(x):
     """Return the exponential."""
     return tl.exp(x)
 
 
 @triton.jit
-def sigmoid(x: Any) -> Any:
+def sigmoid(x):
     """Return 1 / (1 + exp(-x))."""
     return 1.0 / (1.0 + tl.exp(-x))
 
 
 @triton.jit
-def tanh(x: Any) -> Any:
+def tanh(x):
     """Return the hyperbolic tangent; near zero by the rational function of Cephes, exact to a unit in double."""
     q = x * x
     above = (-9.64399179425052238628e-1 * q - 9.92877231001918586564e1) * q - 1.61468768441708447952e3
@@ -35,7 +36,7 @@ def tanh(x: Any) -> Any:
 
 
 @triton.jit
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x):
     """Return log(sigmoid(x)): log(1 + e) = 2 artanh(e / (2 + e))."""
     e = tl.exp(-tl.abs(x))
     s = e / (2.0 + e)
@@ -43,28 +44,28 @@ def log_sigmoid(x: Any) -> Any:
     p = q * 0.0 + 1.0 / 37
     for k in tl.static_range(18):
         p = p * q + 1.0 / (35 - 2 * k)
-    return tl.where(x < 0, x, x * 0.0) - 2.0 * s * p
+    return tl.where(x > 0, 0.0, x) - 2.0 * s * p
 
 
 @triton.jit
-def relu(x: Any) -> Any:
+def relu(x):
     """Return x where it is positive or NaN, else 0."""
-    return tl.where(x < 0, x * 0.0, x)
+    return tl.where(x < 0, 0.0, x)
 
 
 @triton.jit
-def positive(x: Any) -> Any:
+def positive(x):
     """Return 1 where x is positive, else 0: the slope of relu."""
     return tl.where(x > 0, 1.0, 0.0).to(x.dtype)
 
 
 @triton.jit
-def maximum(x: Any, y: Any) -> Any:
+def maximum(x, y):
     """Return the larger, NaN if one is NaN."""
     return tl.where((x > y) | (x != x), x, y)
 
 
 @triton.jit
-def larger(x: Any, y: Any) -> Any:
+def larger(x, y):
     """Return 1 where x is the larger, a half where they are equal, else 0: the slope of maximum in x."""
     return tl.where(x > y, 1.0, tl.where(x == y, 0.5, 0.0)).to(x.dtype)

@@ -102,11 +102,12 @@ def backward(
             gates = loop["gates"][:n].view(n * batch, len(kind.gates), hidden)
             grad_bias += gates.sum(0)
             of_inputs = _of_gates(gates, kind, kind.inputs).to(case.products)
-            _add_product(grad_ih, of_inputs, rows[part].flatten(0, 1))
+            _add_product(grad_ih, of_inputs, rows[part].flatten(0, 1), case.products)
             if of_x:
-                grad_x[part] = torch.mm(of_inputs, matrix).view(n, batch, -1)
+                grad_x[part] = torch.mm(of_inputs, matrix).view_as(x[part])
             if case.sources:
-                _add_product(grad_hh, _of_gates(gates, kind, fused.fed_gates(kind)), loop.feeds(n).flatten(0, 1))
+                of_fed = _of_gates(gates, kind, fused.fed_gates(kind))
+                _add_product(grad_hh, of_fed, loop.feeds(n).flatten(0, 1), case.products)
         units = torch.cat([grad_bias, loop["units"].sum(1)])
         initial, of_starts = loop["before"].clone(), loop["grad_starts"].clone()
     return _turn(grad_x, reverse), grad_ih, grad_hh, units, initial, of_starts
@@ -158,8 +159,15 @@ def _fill_steps(loop: Loop, timed: dict[str, Tensor], part: slice) -> None:
 
 def _of_gates(gates: Tensor, cell: type[Cell], wanted: tuple[str, ...]) -> Tensor:
     """Return the values of some gates out of (rows, gates, hidden) as (rows, wanted * hidden)."""
-    found = gates if wanted == tuple(cell.gates) else gates[:, [cell.gates.index(g) for g in wanted]]
-    return found.flatten(1)
+    if wanted == tuple(cell.gates):
+        return gates.flatten(1)
+    return torch.cat([gates[:, cell.gates.index(g)] for g in wanted], 1)
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None: ...
+def _add_product(total: Tensor, left: Tensor, right: Tensor, dtype: torch.dtype) -> None:
+    """Add the product of the transposed ``left`` with ``right``, computed in ``dtype``, to ``total``."""
+    left, right = left.to(dtype), right.to(dtype)
+    if dtype == total.dtype:
+        total.addmm_(left.t(), right)
+    else:
+        total += torch.mm(left.t(), right)
