@@ -15,7 +15,7 @@ test: $(READY) check ## lint, types and all fast tests
 test-real: $(READY) ## what takes minutes: full-size training against the promises of each task
 	$(BIN)/python -m pytest -m real
 
-test-triton: $(READY) ## the GPU's kernels without a GPU, interpreted and compiled: brings Triton, 400 MB, into .venv
+test-triton: $(READY) ## the GPU's kernels without a GPU, interpreted and compiled: brings Triton, 1 GB, into .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]'
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest -m triton tests/engine/test_triton.py
 	$(BIN)/python -m pytest -m triton tests/engine/test_triton.py

@@ -45,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and given.command == "list":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        return int((list_(given.kind, given.verbose) if given.command == "list" else given.function(rest)) or 0)
+        if given.command == "list":
+            list_(given.kind, given.verbose)
+            return 0
+        return int(given.function(rest) or 0)
     except LstmlabError as error:
         print(f"lstmlab: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""The C source of a cell's kernel: its equations and their derivative in front of ``kernel.c``."""
+"""The C source of a cell's kernel: its equations and their derivative, and the files in ``kernel/``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lstmlab.cells import Cell, Graph, Node
 from lstmlab.engine.derivative import Derivative, derive
 from lstmlab.memo import memo
 
+SOURCES = ("vectors", "products", "memory", "job", "forward", "backward", "gradients", "run")
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 FORWARD_LINES, BACK_LINES = 64, 512  # rows of input, times steps, that are treated together while in cache
 PANELS_AT_ONCE = 8  # rows of a weight's gradient, times TALL, that a thread takes at a time
@@ -57,9 +58,9 @@ def source(cell: type[Cell], real: str, rounded: bool = False) -> str:
         real: "float" or "double".
         rounded: round the operands of recurrent products to bfloat16.
     """
-    derivative = derive(cell)
-    driver = Path(__file__).with_name("kernel.c").read_text(encoding="utf-8")
-    return _preamble(cell, real, rounded) + driver.replace("CELL\n", _functions(derivative), 1)
+    folder = Path(__file__).with_name("kernel")
+    common, *rest = ((folder / f"{name}.c").read_text(encoding="utf-8") for name in SOURCES)
+    return "\n".join([_preamble(cell, real, rounded), common, _functions(derive(cell)), *rest])
 
 
 def _preamble(cell: type[Cell], real: str, rounded: bool) -> str:

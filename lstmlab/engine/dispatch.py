@@ -33,9 +33,14 @@ class Path:
     reason: str
 
 
-@memo
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def path(cell: type[Cell], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Path:
     """Return the fastest path that this machine has for a cell; a kernel is built if need be."""
+    return _find_path(cell, dtype, device)
+
+
+@memo
+def _find_path(cell: type[Cell], dtype: torch.dtype, device: str) -> Path:
     slow = "scan" if scan.coefficients(cell) else "reference"
     if not equations(cell).is_elementwise:
         return Path("reference", f"its {cell.norm} norm needs other units or rows of a step; kernels treat units alone")

@@ -37,7 +37,7 @@ _pages_lock = threading.Lock()
 
 
 class Job(ctypes.Structure):
-    """The beginning of the struct of the same name in ``kernel.c``."""
+    """The beginning of the struct of the same name in ``kernel/job.c``."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in NUMBERS),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lstmlab.cells import Cell, equations
 from lstmlab.engine.norms import NORMS
-from lstmlab.engine.recurrence import Weights
+from lstmlab.engine.recurrence import Weights, parts_of
 
 if TYPE_CHECKING:
     from lstmlab.engine.layer import RNN
@@ -105,15 +105,17 @@ def reset(rnn: RNN) -> None:
 def collect(rnn: RNN, end: str) -> Weights:
     """Return the parameters of one layer in one direction, whoever provides them."""
     cell = type(rnn.cell)
-    named = {"ih": f"norm_ih{end}"} | {n: f"{n}{end}" for n in cell.norms()}
-    named |= {f"hh_{state}": _feedback_norm(cell, state) + end for state in cell.recurrent}
+    named = {}
+    if cell.norm:
+        named = {"ih": f"norm_ih{end}"} | {n: f"{n}{end}" for n in parts_of(cell)[1]}
+        named |= {f"hh_{state}": _feedback_norm(cell, state) + end for state in cell.recurrent}
     return Weights(
         ih=getattr(rnn, f"weight_ih{end}"),
         recurrent={state: getattr(rnn, _recurrent(cell, state) + end) for state in cell.recurrent},
         bias=getattr(rnn, f"bias{end}"),
         vectors={v: getattr(rnn, f"{v}{end}") for v in cell.vectors},
         projection=getattr(rnn, f"weight_hr{end}") if rnn.proj_size else None,
-        norms={k: getattr(rnn, name) for k, name in named.items()} if cell.norm else {},
+        norms={k: getattr(rnn, name) for k, name in named.items()},
     )
 
 

@@ -74,6 +74,12 @@ class Recurrence:
         return None if self.lengths is None else alive(self.lengths, self.x)
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def parts_of(cell: type[Cell]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which states and vectors, and which norms, the step of a cell takes."""
+    return tuple(k for k in cell.keywords() if k not in cell.norms()), cell.norms()
+
+
 def alive(lengths: Tensor, x: Tensor) -> Tensor:
     """Return (time, batch, 1), True at the steps that belong to a sequence of ``x``."""
     return torch.arange(x.shape[0], device=x.device)[:, None, None] < lengths[None, :, None]

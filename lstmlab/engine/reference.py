@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from lstmlab.engine.recurrence import Recurrence, Result
+from lstmlab.engine.recurrence import Recurrence, Result, parts_of
 
 
 def recur(r: Recurrence) -> Result:
@@ -21,6 +21,7 @@ def recur(r: Recurrence) -> Result:
     if cell.norm == "batch" and r.reverse and r.lengths is not None:
         return _from_own_ends(r, r.lengths)
     output_name = cell.states[0]
+    names, norms = parts_of(type(cell))
     named = dict(zip(cell.states, r.states, strict=True))
     starts = dict(zip(cell.states, r.starts, strict=True))
     # Indexing x[t] would make backward quadratic in time: each index writes a full-size gradient.
@@ -33,8 +34,8 @@ def recur(r: Recurrence) -> Result:
         if r.resets is not None:
             named = {k: torch.where(resets[t][:, None], starts[k], v) for k, v in named.items()}
         rows = None if masks[t] is None else masks[t][:, 0]
-        parts = {k: named[k] if k in named else weights.vectors[k] for k in cell.keywords() if k not in cell.norms()}
-        parts |= {k: _at(weights.norms[k], step, rows) for k in cell.norms()}
+        parts = {k: named[k] if k in named else weights.vectors[k] for k in names}
+        parts |= {k: _at(weights.norms[k], step, rows) for k in norms}
         new = cell.step(*_preactivations(r, inputs[t], named, step, rows), **parts)
         if weights.projection is not None:
             new[output_name] = linear(new[output_name], weights.projection).to(weights.projection.dtype)

@@ -57,7 +57,7 @@ def _code_version(cell: str, task: str) -> str:
     classes = registry.cell.get(cell).__mro__ + registry.task.get(task).__mro__
     files = {f for c in classes if c.__module__.startswith(("lstmlab", NAMESPACE)) for f in _sources(c)}
     for shared in ("engine", "training"):
-        files |= {f for kind in ("*.py", "*.c") for f in (paths.PACKAGE / shared).glob(kind)}
+        files |= {f for kind in ("*.py", "*.c") for f in (paths.PACKAGE / shared).rglob(kind)}
     files.add(paths.PACKAGE / "tasks" / "models.py")
     files |= set((paths.PACKAGE / "cells").glob("_*.py"))
     return _hash("\n".join(f"{f.parent.name}/{f.name} {_normalised(f)}" for f in sorted(files)))

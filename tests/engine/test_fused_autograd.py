@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from own_cells import OWN, Everything
+from own_cells import Everything
 from parity import ELEMENTWISE, assert_equal, compiler_or_skip, every_fused, everything, only_fused, states_of, twins
 from torch import Tensor
 from torch.autograd import forward_ad, grad, gradcheck, gradgradcheck
@@ -180,6 +180,3 @@ def test_segments_keep_less(cell: str) -> None:
     x = torch.randn(100, 4, 3)
     assert bytes_kept(parts, x) < bytes_kept(whole, x) / 2
 
-
-def test_own_cells_are_elementwise_or_have_a_norm() -> None:
-    assert {c.norm for c in OWN} == {None, "layer"}

@@ -176,5 +176,5 @@ class Backward(Loop):
             before[i] += fed_back * drop if i == 0 and drop is not None else fed_back
         if self.buffers["resets"] is not None:
             anew = self["resets"][0, None, :, None] != 0
-            self["grad_starts"].add_(torch.where(anew, before, 0))
+            self["grad_starts"].add_(before.masked_fill(~anew, 0))
             before.masked_fill_(anew, 0)

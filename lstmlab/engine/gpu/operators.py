@@ -154,7 +154,7 @@ def _fill_steps(loop: Loop, timed: dict[str, Tensor], part: slice) -> None:
     for name, value in timed.items():
         loop.fill(name, value[part])
     if "resets" in timed:  # none before the step after: that segment has seen to it
-        loop["resets"][part.stop - part.start] = 0
+        loop["resets"][part.stop - part.start].zero_()
 
 
 def _of_gates(gates: Tensor, cell: type[Cell], wanted: tuple[str, ...]) -> Tensor:
