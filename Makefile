@@ -17,8 +17,8 @@ test-real: $(READY) ## what takes minutes: full-size training against the promis
 
 test-triton: $(READY) ## the GPU's kernels without a GPU, interpreted and compiled: brings Triton, 1 GB, into .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]'
-	TRITON_INTERPRET=1 $(BIN)/python -m pytest -m triton tests/engine/test_triton.py
-	$(BIN)/python -m pytest -m triton tests/engine/test_triton.py
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest -m triton tests/engine
+	$(BIN)/python -m pytest -m triton tests/engine
 
 check: $(READY)
 	$(BIN)/ruff check .

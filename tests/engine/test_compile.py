@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from parity import assert_equal, every_fused, everything, only_fused, states_of, threads, twins
+from own_cells import Everything
+from parity import assert_equal, everything, only_fused, states_of, threads, twins
 from torch import Tensor, nn
 
 from lstmlab.engine import RNN, fused
 
 some_cells = pytest.mark.parametrize("cell", ["vanilla", "fgr", "gru", "mingru", "slstm"])
+GIVEN = {"lengths": torch.tensor([6, 2, 0, 5]), "list": [6, 2, 0, 5]}
 
 
 @pytest.fixture(autouse=True)
@@ -18,41 +20,57 @@ def _anew() -> None:
     torch.compiler.reset()
 
 
-@some_cells
-@pytest.mark.parametrize("given", ["", "lengths", "list", "resets", "states"])
-def test_a_compiled_layer_is_the_same(cell: str, given: str) -> None:
-    """Values and gradients in one graph, with whatever the layer can be given."""
-    fast, _ = twins(cell, torch.float32, num_layers=2, bidirectional=True)
-    x = torch.randn(6, 4, 3)
-    rest = (
-        states_of(fast, 4) if given == "states" else None,
-        torch.tensor([6, 2, 0, 5]) if given == "lengths" else [6, 2, 0, 5] if given == "list" else None,
-        torch.rand(6, 4) < 0.3 if given == "resets" else None,
-    )
+def assert_compiles(rnn: RNN, *given: Any, same: bool = True) -> None:
+    """Compile a layer without a break in its graph; compare values and gradients with before."""
     with only_fused():
-        expected = everything(fast, x, *rest)
-        fast.compile(fullgraph=True, backend="aot_eager")
-        assert_equal(everything(fast, x, *rest), expected)
-
-
-@pytest.mark.parametrize("options", [
-    {"zoneout": 0.3}, {"recurrent_dropout": 0.4}, {"weight_drop": 0.3}, {"learn_initial": True}, {"proj_size": 2},
-    {"dropout": 0.3, "variational": True, "num_layers": 2}, {"checkpoint_every": 3},
-], ids=lambda o: next(iter(o)))  # fmt: skip
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-def test_options_compile(options: dict[str, Any], training: bool) -> None:
-    """In evaluation the result is the same; in training it is finite, for masks are drawn in another order."""
-    fast, _ = twins("peephole", torch.float32, **options)
-    x = torch.randn(7, 4, 3)
-    fast.train(training)
-    with only_fused():
-        expected = everything(fast, x)
-        fast.compile(fullgraph=True, backend="aot_eager")
-        found = everything(fast, x)
-    same = not training or not {*options} & {"zoneout", "recurrent_dropout", "weight_drop", "dropout"}
+        expected = everything(rnn, *given)
+        rnn.compile(fullgraph=True, backend="aot_eager")
+        found = everything(rnn, *given)
+    assert all(t.isfinite().all() for t in found.values())
     if same:
         assert_equal(found, expected)
-    assert all(t.isfinite().all() for t in found.values())
+
+
+@some_cells
+def test_a_compiled_layer_is_the_same(cell: str) -> None:
+    """Values and gradients in one graph, with all that a layer can be given."""
+    fast, _ = twins(cell, torch.float32, bidirectional=True)
+    given = (torch.randn(6, 4, 3), states_of(fast, 4), GIVEN["lengths"], torch.rand(6, 4) < 0.3)
+    assert_compiles(fast, *given)
+
+
+@pytest.mark.parametrize("given", ["", "states", "lengths", "list", "resets"])
+def test_what_is_given_compiles(given: str) -> None:
+    fast, _ = twins("peephole", torch.float32, num_layers=2)
+    states = states_of(fast, 4) if given == "states" else None
+    resets = torch.rand(6, 4) < 0.3 if given == "resets" else None
+    assert_compiles(fast, torch.randn(6, 4, 3), states, GIVEN.get(given), resets)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"learn_initial": True}, {"proj_size": 2}, {"checkpoint_every": 3}, {"zoneout": 0.3}, {"recurrent_dropout": 0.4},
+     {"weight_drop": 0.3}, {"dropout": 0.3, "variational": True, "num_layers": 2}],
+    ids=lambda options: next(iter(options)),
+)  # fmt: skip
+def test_options_compile(options: dict[str, Any]) -> None:
+    """Masks are drawn in another order: with them what is computed is finite."""
+    fast, _ = twins("peephole", torch.float32, **options)
+    masks = {"zoneout", "recurrent_dropout", "weight_drop", "dropout"}
+    assert_compiles(fast, torch.randn(7, 4, 3), same=not masks & {*options})
+
+
+def test_zoneout_in_evaluation_compiles() -> None:
+    fast, _ = twins("peephole", torch.float32, zoneout={"c": 0.3})
+    assert_compiles(fast.eval(), torch.randn(7, 4, 3))
+
+
+@pytest.mark.parametrize("cell", ["layernorm", "batchnorm", "peephole"])
+def test_the_reference_compiles(cell: str) -> None:
+    """Cells without a kernel are one graph too."""
+    rnn = RNN(cell, 3, 4, engine="reference").eval()
+    x = torch.randn(4, 3, 3)
+    torch.testing.assert_close(torch.compile(rnn, fullgraph=True, backend="aot_eager")(x), rnn(x))
 
 
 def test_other_sizes_compile_too() -> None:
@@ -77,6 +95,7 @@ class Model(nn.Module):
         return self.head(torch.relu(self.rnn(torch.tanh(self.embed(x)))[0])).square().mean()
 
 
+@pytest.mark.real  # the C++ compiler takes half a minute
 def test_the_default_backend_trains_a_model() -> None:
     """Inductor's code around the operator gives the same loss and gradients."""
     model = Model()
@@ -106,29 +125,22 @@ def test_a_wrong_input_is_refused_in_a_compiled_layer_too() -> None:
         fast(torch.zeros(5, 2, 3), lengths=torch.tensor([1, 2, 3]))
 
 
-def samples(cell: str, dtype: torch.dtype, keep: bool) -> tuple[Any, ...]:
-    """Return arguments of the operator, with and without what may be left out."""
-    fast, _ = twins(cell, dtype)
-    kind, w = type(fast.cell), fast.weights()
-    fused.recur  # the operator knows a cell by the key that this module gave it
-    key = fused._key(kind)
-    count = len(kind.states)
-    x, states = torch.randn(4, 3, 3, dtype=dtype), torch.rand(2, count, 3, 5, dtype=dtype)
-    hh = fused._matrix(kind, w, 5).detach()
-    vectors = torch.rand(len(kind.vectors), 5, dtype=dtype)
-    tensors = [t.detach().requires_grad_(keep) for t in (x, w.ih, hh, w.bias, vectors, *states)]
-    options = [None] * 5 if keep else [
-        torch.tensor([4, 0, 2]), (torch.rand(4, 3) < 0.3).to(torch.uint8), torch.rand(3, 5, dtype=dtype),
-        torch.rand(count, 4, 3, 5, dtype=dtype), None,
-    ]  # fmt: skip
-    return (*tensors, options, key, False, "", keep)
+def samples(cell: Any, keep: bool) -> tuple[Any, ...]:
+    """Return arguments of the operator: with gradients, or with all that may be left out."""
+    fast, _ = twins(cell)
+    kind, w, count = type(fast.cell), fast.weights(), len(fast.cell.states)
+    states = torch.rand(2, count, 3, 5, dtype=torch.float64)
+    x, vectors = torch.randn(4, 3, 3, dtype=torch.float64), torch.rand(len(kind.vectors), 5, dtype=torch.float64)
+    given = (x, w.ih, fused._matrix(kind, w, 5), w.bias, vectors, *states)
+    resets = (torch.rand(4, 3) < 0.3).to(torch.uint8)
+    drop, zones = torch.rand(3, 5, dtype=torch.float64), torch.rand(count, 4, 3, 5, dtype=torch.float64)
+    options = [None] * 5 if keep else [GIVEN["lengths"][1:].clamp(max=4), resets, drop, zones, None]
+    return (*(t.detach().requires_grad_(keep) for t in given), options, fused._key(kind), False, "", keep)
 
 
-@every_fused
 @pytest.mark.parametrize("keep", [True, False], ids=["gradients", "options"])
-def test_the_operator_keeps_the_rules_of_torch_library(cell: str, keep: bool) -> None:
+@pytest.mark.parametrize("cell", ["peephole", "fgr", "mingru", Everything])
+def test_the_operator_keeps_the_rules_of_torch_library(cell: Any, keep: bool) -> None:
     """Its schema, its shapes and its derivative hold under every check that torch has for operators."""
-    given = samples(cell, torch.float64, keep)
-    for count in (1, 2):
-        with threads(count):
-            torch.library.opcheck(torch.ops.lstmlab.recurrence.default, given)
+    with threads(2):
+        torch.library.opcheck(torch.ops.lstmlab.recurrence.default, samples(cell, keep))

@@ -179,4 +179,3 @@ def test_segments_keep_less(cell: str) -> None:
     parts = RNN(cell, 3, 8, checkpoint_every=10)
     x = torch.randn(100, 4, 3)
     assert bytes_kept(parts, x) < bytes_kept(whole, x) / 2
-

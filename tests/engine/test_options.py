@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 import torch
-from parity import ELEMENTWISE, assert_fused_is_reference, every_dtype, every_fused, states_of, twins
+from parity import (
+    ELEMENTWISE,
+    assert_equal,
+    assert_fused_is_reference,
+    compiler_or_skip,
+    every_dtype,
+    every_fused,
+    everything,
+    states_of,
+    twins,
+)
 from torch import Tensor
 
 from lstmlab import registry
@@ -52,8 +62,8 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def build(cell: str, dtype: torch.dtype, options: dict[str, Any], **more: Any) -> tuple[RNN, RNN]:
-    states = registry.cell.get(cell).states
+def build(cell: Any, dtype: torch.dtype, options: dict[str, Any], **more: Any) -> tuple[RNN, RNN]:
+    states = (registry.cell.get(cell) if isinstance(cell, str) else cell).states
     named = {"first": {states[0]: 0.4}, "last": {states[-1]: 0.4}}
     options = {k: named.get(v, v) if isinstance(v, str) else v for k, v in options.items()}
     return twins(cell, dtype, FEATURES, HIDDEN, **options, **more)
@@ -98,27 +108,57 @@ def test_a_projection_is_fused_or_refused(cell: str, dtype: torch.dtype, options
         assert_fused_is_reference(fast, plain, *given_to(fast, words))
 
 
-@pytest.mark.parametrize("words", ["states", "zoneout", "recurrent_dropout", "learn_initial", "checkpoint_every"])
-def test_a_projection_with_other_options_is_right(words: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "states"),
+        ({"zoneout": 0.4}, ""),
+        ({"zoneout": 0.4}, "eval"),
+        ({"recurrent_dropout": 0.4}, "resets"),
+        ({"learn_initial": True}, "resets"),
+        ({"checkpoint_every": 3}, "lengths resets"),
+        (MASKS | STACKED, "states"),
+    ],
+)
+def test_a_projection_with_other_options_is_right(options: dict[str, Any], words: str) -> None:
     """What cannot be fused with a projection is computed by the reference."""
-    options: dict[str, Any] = (
-        {"learn_initial": True, "checkpoint_every": 3}.get(words)
-        and {words: {"learn_initial": True, "checkpoint_every": 3}[words]}
-        or ({} if words == "states" else {words: 0.4})
-    )
     fast, plain = build("peephole", torch.float64, options, proj_size=2)
-    from parity import assert_equal, everything
-
     given = given_to(fast, words)
+    training = "eval" not in words
+    assert_equal(everything(fast.train(training), *given), everything(plain.train(training), *given))
+
+
+def test_a_projection_of_an_output_that_does_not_start_at_zero_is_right() -> None:
+    """The first step sees the initial output itself, which is a projection of nothing."""
+
+    class Starting(registry.cell.get("vanilla")):
+        initial = {"h": 1.0}
+
+    fast, plain = build(Starting, torch.float64, {}, proj_size=2)
+    given = given_to(fast, "resets")
     assert_equal(everything(fast, *given), everything(plain, *given))
 
 
 def test_every_elementwise_cell_has_a_fused_path() -> None:
     """Where there is a compiler no elementwise cell stays in plain PyTorch; a cell with a norm says why it does."""
-    from parity import compiler_or_skip
-
     compiler_or_skip()
     for name in registry.cell:
         found = dispatch.path(registry.cell.get(name))
         assert (found.name == "fused") == (name in ELEMENTWISE), f"{name}: {found.reason}"
         assert found.name == "fused" or "norm needs other units or rows" in found.reason
+
+
+@pytest.mark.parametrize("words", ["", "states lengths resets"])
+def test_fused_must_be_fused_when_it_is_asked_for(words: str) -> None:
+    """A layer that asks for the fused path is an error where its type has none, and not a slow layer."""
+    rnn = RNN("vanilla", FEATURES, HIDDEN, engine="fused").to(torch.bfloat16)
+    with pytest.raises(ValueError, match="is not to be had for Vanilla: kernels compute in float32 and float64"):
+        rnn(*given_to(rnn, words))
+
+
+def test_a_state_that_is_kept_stays_to_the_last_bit() -> None:
+    """Zoneout with a mask of ones changes nothing, whatever the sizes of old and new value."""
+    fast, _ = twins("slstm", torch.float32, FEATURES, HIDDEN, zoneout=1 - 1e-9)
+    x, hx = torch.randn(STEPS, BATCH, FEATURES), tuple(s * 1e4 for s in states_of(fast.float(), BATCH))
+    _, states = fast(x, hx)
+    assert all(torch.equal(a, b) for a, b in zip(states, hx, strict=True))
