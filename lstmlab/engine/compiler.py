@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -92,40 +93,39 @@ def build(source: str, name: str) -> ctypes.CDLL:
     identity = "\0".join([source, *flags, *find(), describe(), cpu()])
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     target = paths.cache() / "kernels" / f"{name}-{key}.so"
-    try:
-        return _open(target, source, flags)
-    except OSError as error:
-        reason = f"kernels cannot be kept in {target.parent}, so each process builds its own: {error}"
-        warnings.warn(reason, RuntimeWarning, stacklevel=2)
+    with contextlib.suppress(OSError):  # there is none yet, or it is damaged
+        return ctypes.CDLL(str(target))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return _open(Path(folder) / target.name, source, flags)  # once loaded, it needs no file
-    except OSError as error:
-        raise CompilerError(
-            f"a kernel can be built neither in {target.parent} nor in a temporary folder: {error}"
-        ) from None
+            made = _compile(source, flags, Path(folder))
+            try:
+                _keep(made, target)
+                return ctypes.CDLL(str(target))
+            except OSError as error:
+                reason = f"kernels cannot be kept in {target.parent}, so each process builds its own: {error}"
+                warnings.warn(reason, RuntimeWarning, stacklevel=2)
+                return ctypes.CDLL(str(made))  # once loaded, it needs no file
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CompilerError(f"a kernel could not be built: {error}") from None
 
 
 def _is_gcc() -> bool:
     return platform.machine() == "x86_64" and "clang" not in describe() and "zig" not in " ".join(find())
 
 
-def _open(target: Path, source: str, flags: tuple[str, ...]) -> ctypes.CDLL:
-    if target.is_file():
-        with contextlib.suppress(OSError):  # a damaged file is made anew
-            return ctypes.CDLL(str(target))
+def _compile(source: str, flags: tuple[str, ...], folder: Path) -> Path:
+    file, made = folder / "kernel.c", folder / "kernel.so"
+    file.write_text(source, encoding="utf-8")
+    done = _run([*find(), *flags, str(file), "-o", str(made), "-lpthread"])
+    if done.returncode:
+        raise CompilerError(f"{shlex.join(find())} could not build a kernel: {_reason(done.stderr)}")
+    return made
+
+
+def _keep(made: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        file, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
-        file.write_text(source, encoding="utf-8")
-        try:
-            done = _run([*find(), *flags, str(file), "-o", str(built), "-lpthread"])
-        except subprocess.TimeoutExpired as error:
-            raise CompilerError(f"{shlex.join(find())} could not build a kernel: {error}") from None
-        if done.returncode:
-            raise CompilerError(f"{shlex.join(find())} could not build a kernel: {_reason(done.stderr)}")
-        os.replace(built, target)
-    return ctypes.CDLL(str(target))
+        os.replace(shutil.copy(made, folder), target)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -136,4 +136,4 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 def _reason(text: str) -> str:
     """Return the first line that speaks of an error, or the last one."""
     lines = text.strip().splitlines() or ["no message"]
-    return next((line.strip() for line in lines if "error" in line.lower()), lines[-1])
+    return next((line.strip() for line in lines if re.search("error|failed|cannot", line, re.IGNORECASE)), lines[-1])

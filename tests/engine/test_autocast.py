@@ -11,6 +11,7 @@ from lstmlab.engine import RNN, compiler, kernels, scan
 
 rounding = torch.autocast("cpu", torch.bfloat16)
 TOLERANCE = 0.05  # of the largest value; bfloat16 has 8 bits
+SHARE = 0.02  # of a tensor's norm
 OPTIONS = {"num_layers": 2, "bidirectional": True}
 
 
@@ -24,18 +25,24 @@ def rounded(rnn: RNN, *given: Any) -> dict[str, Tensor]:
         return everything(rnn, *given)
 
 
+def furthest(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
+    """Return the largest distance between two results of the same name, as a share of the norm."""
+    return max(((found[k] - v).norm() / v.norm()).item() for k, v in expected.items())
+
+
 @every_fused
 @pytest.mark.parametrize(("hidden", "features", "batch"), [(5, 3, 4), (33, 17, 13), (16, 2, 1)])
 def test_rounded_results_are_close_and_float32(cell: str, hidden: int, features: int, batch: int) -> None:
-    """Values and gradients are near those without autocast and near the reference's under it, but rounded."""
+    """Values and gradients are those of the reference but for roundings, which change them by less than a hundredth."""
     fast, plain = twins(cell, torch.float32, features, hidden, **OPTIONS)
     given = (torch.randn(6, batch, features), states_of(fast, batch))
     with only_fused(), threads(2):
         found, whole = rounded(fast, *given), everything(fast, *given)
     assert {t.dtype for t in found.values()} == {torch.float32}
-    assert_equal(found, whole, TOLERANCE)
-    assert_equal(found, rounded(plain, *given), TOLERANCE)
-    assert (found["output"] - whole["output"]).abs().max() > 1e-5
+    assert furthest(found, rounded(plain, *given)) < SHARE
+    # not the gradients: a maximum can choose otherwise when its operands are rounded
+    values = {k: whole[k] for k in ("output", *fast.cell.states)}
+    assert 1e-4 < furthest(found, values) < SHARE
 
 
 @every_fused

@@ -8,12 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_cells import Everything
 from parity import (
-    assert_equal,
     assert_fused_is_reference,
     every_dtype,
     every_fused,
-    everything,
-    only_fused,
     states_of,
     threads,
     twins,
@@ -108,33 +105,6 @@ def test_an_empty_batch_is_an_empty_result(dtype: torch.dtype) -> None:
     """As in `nn.LSTM`: shapes as ever, and zero as the gradient of weights."""
     fast, plain = twins("peephole", dtype, bidirectional=True)
     assert_fused_is_reference(fast, plain, torch.zeros(4, 0, 3, dtype=dtype), None)
-
-
-@every_dtype
-@every_fused
-def test_results_do_not_depend_on_threads(cell: str, dtype: torch.dtype) -> None:
-    """Outputs, states and all gradients that no two rows share are the same to the last bit."""
-    fast, _ = twins(cell, dtype, 5, 19, num_layers=2)
-    x, hx = torch.randn(30, 13, 5, dtype=dtype), states_of(fast, 13)
-    found = []
-    for count in (1, 2, 3):
-        with threads(count), only_fused():
-            found.append(everything(fast, x, hx, list(range(18, 31))))
-    own = ["output", *fast.cell.states, "grad x", *(f"grad {s}_0" for s in fast.cell.states)]
-    for other in found[1:]:
-        assert [k for k in own if not torch.equal(other[k], found[0][k])] == []
-        assert_equal(other, found[0])
-
-
-@every_dtype
-@every_fused
-def test_a_run_can_be_repeated_to_the_last_bit(cell: str, dtype: torch.dtype) -> None:
-    """Gradients too, with several threads."""
-    fast, _ = twins(cell, dtype, 5, 19, zoneout=0.2)
-    x = torch.randn(80, 13, 5, dtype=dtype)
-    with threads(2):
-        first, *others = [everything(fast, x) for _ in range(4)]
-    assert all(torch.equal(other[k], first[k]) for other in others for k in first)
 
 
 @every_fused

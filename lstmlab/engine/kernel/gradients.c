@@ -3,6 +3,8 @@
 /* Where the lines of a share begin among those of a block, in operands: shares never meet in one. */
 static int64_t place(const Job *j, int64_t first, int64_t share) { return operands(first * j->span) + share; }
 static int64_t capacity(const Job *j) { return place(j, j->batch, j->threads); }
+/* A gate's rows in `tall`: no TALL of them belong to two gates, be vectors longer than that or shorter. */
+static int64_t tall_rows(int64_t hidden) { return (padded(hidden) + TALL - 1) / TALL * TALL; }
 
 /* Tiles of the weights' gradients are up to TILE vectors wide, and as even as can be. */
 static int64_t tile_begin(int64_t n, int64_t tile) {
@@ -31,7 +33,7 @@ static void pack_lines(const Job *j, int64_t k, const int64_t *steps, const int6
             V one = load_some(gradient_row(j, steps[0], bs[0]) + g * H + unit, n);
             V two = count > 1 ? load_some(gradient_row(j, steps[1], bs[1]) + g * H + unit, n) : none;
             OPERANDS made = pair(one, two);
-            int64_t at = g * padded(H) + unit;
+            int64_t at = g * tall_rows(H) + unit;
             for (int l = 0; l < LANES; l += SHORTER)
                 memcpy(j->tall + ((at + l) / TALL * K + k) * TALL + (at + l) % TALL, (operand *)&made + l, SHORTER * sizeof(operand));
         }
@@ -56,39 +58,36 @@ static void pack_lines(const Job *j, int64_t k, const int64_t *steps, const int6
     }
 }
 
-/* Add a block's part to some rows of a weight's gradient: rows (TALL) by columns. */
-static void add_product(const operand *tall, const operand *wide, int64_t K, real *to, int64_t row_stride, int rows, int64_t columns) {
-    for (int64_t tile = 0; tile_begin(columns, tile) < vectors_of(columns); tile++) {
-        int64_t at = tile_begin(columns, tile) * LANES;
-        int width = (int)(tile_begin(columns, tile + 1) - at / LANES);
-        V sums[TALL * TILE];
-        for (int m = 0; m < TALL; m++)
-            for (int v = 0; v < width; v++) {
-                int64_t c = at + v * LANES;
-                sums[m * width + v] = m < rows ? load_some(to + m * row_stride + c, (int)smaller(LANES, columns - c)) : splat(0);
-            }
-        multiply_tall(width, tall, wide + at * K, K, sums);
-        for (int m = 0; m < rows; m++)
-            for (int v = 0; v < width; v++) {
-                int64_t c = at + v * LANES;
-                store_some(to + m * row_stride + c, sums[m * width + v], (int)smaller(LANES, columns - c));
-            }
-    }
-}
-
-static void weight_gradients_of(Job *j, int64_t panel) {
-    int64_t H = j->hidden, I = j->features, K = capacity(j), at = panel * TALL, gate = at / padded(H), unit = at % padded(H);
+/* Add a block's part to a tile of a weight's gradient: TALL rows by up to TILE vectors; source -1 is the input. */
+static void add_tile(const Job *j, int64_t panel, int source, int64_t tile) {
+    int64_t H = j->hidden, K = capacity(j), columns = source < 0 ? j->features : H;
+    int64_t gate = panel * TALL / tall_rows(H), unit = panel * TALL % tall_rows(H);
     int rows = (int)smaller(TALL, H - unit);
     if (gate >= GATES || rows <= 0) return;
-    const operand *tall = j->tall + panel * K * TALL;
-    if (INPUT_OF[gate] >= 0) add_product(tall, j->wide, K, j->grad_ih + (INPUT_OF[gate] * H + unit) * I, I, rows, I);
-    if (FEED_OF[gate] >= 0)
-        for (int s = 0; s < SOURCES; s++) {
-            real *to = j->grad_hh + ((FEED_OF[gate] * H + unit) * SOURCES + s) * H;
-            add_product(tall, j->wide + (padded(I) + s * padded(H)) * K, K, to, SOURCES * H, rows, H);
+    int row = source < 0 ? INPUT_OF[gate] : FEED_OF[gate];
+    if (row < 0) return;
+    int64_t at = tile_begin(columns, tile) * LANES, stride = source < 0 ? columns : SOURCES * H;
+    int width = (int)(tile_begin(columns, tile + 1) - at / LANES);
+    real *to = source < 0 ? j->grad_ih : j->grad_hh + source * H;
+    const operand *wide = j->wide + (source < 0 ? 0 : padded(j->features) + source * padded(H)) * K;
+    to += (row * H + unit) * stride + at;
+    V sums[TALL * TILE];
+    for (int m = 0; m < TALL; m++)
+        for (int v = 0; v < width; v++) {
+            int n = (int)smaller(LANES, columns - at - v * LANES);
+            sums[m * width + v] = m < rows ? load_some(to + m * stride + v * LANES, n) : splat(0);
         }
+    multiply_tall(width, j->tall + panel * K * TALL, wide + at * K, K, sums);
+    for (int m = 0; m < rows; m++)
+        for (int v = 0; v < width; v++)
+            store_some(to + m * stride + v * LANES, sums[m * width + v], (int)smaller(LANES, columns - at - v * LANES));
 }
 
+/* A few panels at a time, so that a tile of what they are multiplied with is read from near. */
 static void weight_gradients(Job *j, int64_t item) {
-    for (int i = 0; i < PANELS_AT_ONCE; i++) weight_gradients_of(j, item * PANELS_AT_ONCE + i);
+    for (int source = -1; source < SOURCES; source++) {
+        int64_t columns = source < 0 ? j->features : j->hidden;
+        for (int64_t tile = 0; tile_begin(columns, tile) < vectors_of(columns); tile++)
+            for (int i = 0; i < PANELS_AT_ONCE; i++) add_tile(j, item * PANELS_AT_ONCE + i, source, tile);
+    }
 }

@@ -97,9 +97,38 @@ APART void multiply_tall(int columns, const operand *a, const operand *b, int64_
     }
 }
 
+#if VECTOR_BYTES == 64 && !ROUND
+/* Transpose LANES vectors of LANES: exchange blocks of 1, 2, 4, ... lanes between pairs of vectors. */
+INLINE void transpose(V *rows) {
+    for (int d = 1; d < LANES; d *= 2) {
+        I low, high; /* lanes of the pair's first vector, then (from LANES on) of its second */
+        for (int l = 0; l < LANES; l++) {
+            low[l] = l & d ? LANES + l - d : l;
+            high[l] = l & d ? LANES + l : l + d;
+        }
+        for (int i = 0; i < LANES; i++)
+            if (!(i & d)) {
+                native a = (native)rows[i], b = (native)rows[i + d];
+                rows[i] = (V)OF(permutex2var)(a, (__m512i)low, b);
+                rows[i + d] = (V)OF(permutex2var)(a, (__m512i)high, b);
+            }
+    }
+}
+#endif
+
 /* to[k][column] = from[k * k_stride + column * column_stride]; `to` is zero before. */
 static void pack(operand *to, int width, const real *from, int64_t k_stride, int64_t column_stride, int64_t count, int64_t columns) {
-    for (int64_t k0 = 0; k0 < count; k0 += 16)
+    int64_t k0 = 0;
+#if VECTOR_BYTES == 64 && !ROUND
+    if (k_stride == 1 && columns == LANES)
+        for (; k0 + LANES <= count; k0 += LANES) {
+            V rows[LANES];
+            for (int c = 0; c < LANES; c++) rows[c] = load(from + k0 + c * column_stride);
+            transpose(rows);
+            for (int k = 0; k < LANES; k++) store(to + (k0 + k) * width, rows[k]);
+        }
+#endif
+    for (; k0 < count; k0 += 16)
         for (int64_t c = 0; c < columns; c++)
             for (int64_t k = k0; k < count && k < k0 + 16; k++)
                 put(to + k / TOGETHER * width + c, k % TOGETHER, from[k * k_stride + c * column_stride]);

@@ -15,7 +15,7 @@ is not kept for the backward pass.
 
 /* A shorter block leaves places that still hold lines of the block before. */
 static void clear_lines(const Job *j, int64_t from, int64_t to) {
-    for (int64_t panel = 0; panel < GATES * padded(j->hidden) / TALL; panel++)
+    for (int64_t panel = 0; panel < GATES * tall_rows(j->hidden) / TALL; panel++)
         memset(j->tall + (panel * capacity(j) + from) * TALL, 0, (size_t)((to - from) * TALL) * sizeof(operand));
 }
 
@@ -102,7 +102,7 @@ int64_t forward(Job *j, Team team) {
 int64_t backward(Job *j, Team team) {
     int64_t H = j->hidden, B = j->batch;
     j->span = smaller(j->steps, B < BACK_LINES ? BACK_LINES / B : 1);
-    int64_t K = capacity(j), tall = padded(H) * GATES * K, wide = (padded(j->features) + SOURCES * padded(H)) * K;
+    int64_t K = capacity(j), tall = tall_rows(H) * GATES * K, wide = (padded(j->features) + SOURCES * padded(H)) * K;
     j->packed_ih = allocate(padded(j->features) * terms(j, INPUT_RUNS), sizeof(operand));
     j->packed_hh = allocate(padded(H) * SOURCES * terms(j, FEED_RUNS), sizeof(operand));
     j->tall = allocate(tall, sizeof(operand));
@@ -119,7 +119,7 @@ int64_t backward(Job *j, Team team) {
     for (j->high = j->steps - 1; j->high >= 0 && !j->failed; j->high -= j->span) {
         j->low = j->high - j->span + 1 > 0 ? j->high - j->span + 1 : 0;
         together(j, backward_share, j->threads, team);
-        if (!j->failed) together(j, weight_gradients, padded(H) * GATES / TALL / PANELS_AT_ONCE + 1, team);
+        if (!j->failed) together(j, weight_gradients, tall_rows(H) * GATES / TALL / PANELS_AT_ONCE + 1, team);
     }
     release(j->packed_ih);
     release(j->packed_hh);

@@ -84,7 +84,7 @@ INLINE V op_sigmoid(V x) { return (real)1 / ((real)1 + op_exp(-x)); }
 INLINE V op_tanh(V x) {
     V n, q = reduce(at_most(magnitude(x), 20) * (real)-2, &n), power = scale(splat(1), n);
     V e = power * q + (power - (real)1); /* exp(-2|x|) - 1, exact near zero too */
-    V t = -e / (e + (real)2);
+    V t = magnitude(e / (e + (real)2));
     return (V)((I)t | ((I)x & (I)splat((real)-0.0)));
 }
 
