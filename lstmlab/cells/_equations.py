@@ -116,7 +116,7 @@ def _check_names(cell: type[Cell]) -> None:
     if not cell.inputs:
         _refuse(cell, "none of its gates sees the input: name one in inputs")
     for where, fed in [("inputs", cell.inputs), *((f"recurrent[{k!r}]", v) for k, v in cell.recurrent.items())]:
-        if not isinstance(fed, tuple) or len({*fed}) < len(fed):
+        if not isinstance(fed, tuple) or not fed or len({*fed}) < len(fed):
             _refuse(cell, f"{where} is {fed!r}: make it a tuple of gates, ('a', 'b') or ('a',), each once")
 
 

@@ -50,7 +50,8 @@ def coefficients(cell: type[Cell]) -> tuple[Graph, Node, Node] | None:
     names |= {f"kept:{g}": _copy(graph, found.graph, node) for g, node in derivative.kept.items()}
     names |= {n: graph.input(n) for n in (*cell.gates, *cell.vectors, *cell.states)}
     rules = _onto(graph)
-    (a,) = derivative.graph.evaluate([derivative.gradients[state]], names, rules)
+    slope = derivative.gradients.get(state, derivative.graph.constant(0.0))  # a step need not look at its state
+    (a,) = derivative.graph.evaluate([slope], names, rules)
     (b,) = found.graph.evaluate([found.states[state]], names | {state: graph.constant(0.0)}, rules)
     if any(n.op == "input" and n.value == state for n in graph.needed([a])):
         return None

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from odd_cells import LINEAR as ODD_LINEAR
+from odd_cells import Decay, Forgetful
 from own_cells import OWN
 from parity import assert_equal, every_dtype, everything, states_of, twins
 
 from lstmlab import registry
-from lstmlab.cells import Cell, equations, exp, maximum, sigmoid, tanh
+from lstmlab.cells import Cell, equations, maximum
 from lstmlab.engine import RNN, dispatch, kernels, reference, scan
 from lstmlab.engine.compiler import CompilerError
 
@@ -20,54 +22,7 @@ MASKS = {"zoneout": 0.3, "recurrent_dropout": 0.4, "weight_drop": 0.3, "learn_in
 STACKED = {"num_layers": 2, "bidirectional": True}
 
 
-class Decay(Cell):
-    """A leak that is a parameter, the same at all steps."""
-
-    gates = ("g",)
-    states = ("h",)
-    vectors = ("leak",)
-    recurrent = {}
-
-    def step(self, g: Any, *, h: Any, leak: Any) -> dict[str, Any]:
-        return {"h": leak * h + g}
-
-
-class Constants(Cell):
-    """Numbers alone multiply the state; what is added has a constant in a maximum."""
-
-    gates = ("g",)
-    states = ("h",)
-    recurrent = {}
-    initial = {"h": 2.0}
-
-    def step(self, g: Any, *, h: Any) -> dict[str, Any]:
-        return {"h": (3 - h) / 4 + maximum(0.1, exp(g))}
-
-
-class Forgetful(Cell):
-    """Nothing of the old state is left, so that its output may be projected."""
-
-    gates = ("f", "g")
-    states = ("h",)
-    recurrent = {}
-
-    def step(self, f: Any, g: Any) -> dict[str, Any]:
-        return {"h": sigmoid(f) * tanh(g)}
-
-
-class Sum(Cell):
-    """A count with a parameter as its unit: the input is in the share only."""
-
-    gates = ("f",)
-    states = ("h",)
-    vectors = ("unit",)
-    recurrent = {}
-
-    def step(self, f: Any, *, h: Any, unit: Any) -> dict[str, Any]:
-        return {"h": (h + unit) * sigmoid(f) - (1 - sigmoid(f)) * h}
-
-
-LINEAR = ["minlstm", "mingru", Decay, Constants, Forgetful, Sum]
+LINEAR = ["minlstm", "mingru", *ODD_LINEAR]
 every_linear = pytest.mark.parametrize("cell", LINEAR, ids=lambda c: c if isinstance(c, str) else c.__name__)
 
 

@@ -97,6 +97,8 @@ APART void multiply_tall(int columns, const operand *a, const operand *b, int64_
     }
 }
 
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 #if VECTOR_BYTES == 64 && !ROUND
 /* Transpose LANES vectors of LANES: exchange blocks of 1, 2, 4, ... lanes between pairs of vectors. */
 INLINE void transpose(V *rows) {
@@ -128,13 +130,18 @@ static void pack(operand *to, int width, const real *from, int64_t k_stride, int
             for (int k = 0; k < LANES; k++) store(to + (k0 + k) * width, rows[k]);
         }
 #endif
+#if !ROUND
+    if (column_stride == 1)
+        for (; k0 < count; k0++)
+            for (int64_t c = 0; c < columns; c += LANES)
+                store_some(to + k0 * width + c, load_some(from + k0 * k_stride + c, (int)smaller(LANES, columns - c)), (int)smaller(LANES, columns - c));
+#endif
     for (; k0 < count; k0 += 16)
         for (int64_t c = 0; c < columns; c++)
             for (int64_t k = k0; k < count && k < k0 + 16; k++)
                 put(to + k / TOGETHER * width + c, k % TOGETHER, from[k * k_stride + c * column_stride]);
 }
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t vectors_of(int64_t n) { return (n + LANES - 1) / LANES; }
 static int64_t padded(int64_t n) { return vectors_of(n) * LANES; }
 
