@@ -89,11 +89,18 @@ def empty(*shape: int, dtype: torch.dtype) -> Tensor:
         return torch.frombuffer(memory, dtype=dtype, count=math.prod(shape)).view(shape)
 
 
+def _holders(objects: list[Any]) -> list[int]:
+    """Return how many hold each object, with the list and what counts them: how many those are depends on Python."""
+    return [sys.getrefcount(o) for o in objects]
+
+
+UNUSED = _holders([object()])[0]
+
+
 def _pages(size: int) -> mmap.mmap:
     """Return memory that no tensor uses, from the pool if some of it fits."""
-    for memory in _pool:
-        unused = sys.getrefcount(memory) == 3  # the pool, the loop and the argument
-        if unused and size <= len(memory) <= 2 * size:
+    for memory, holders in zip(_pool, _holders(_pool), strict=True):
+        if holders == UNUSED and size <= len(memory) <= 2 * size:
             return memory
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
