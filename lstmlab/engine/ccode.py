@@ -11,7 +11,7 @@ from lstmlab.memo import memo
 
 SOURCES = ("vectors", "products", "memory", "job", "forward", "backward", "gradients", "run")
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-FORWARD_LINES, BACK_LINES = 64, 512  # rows of input, times steps, that are treated together while in cache
+INPUT_LINES, BACK_LINES = 64, 512  # rows, times steps, that are treated together while in cache
 PANELS_AT_ONCE = 8  # rows of a weight's gradient, times TALL, that a thread takes at a time
 # (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2, interpolated at the Chebyshev nodes: exp is then off by 1e-8 and 2e-19.
 POLYNOMIALS = {
@@ -75,7 +75,7 @@ def _preamble(cell: type[Cell], real: str, rounded: bool) -> str:
         "FEEDS": len(fed),
         "SOURCES": len(cell.recurrent),
         "ROUND": int(rounded),
-        "FORWARD_LINES": FORWARD_LINES,
+        "INPUT_LINES": INPUT_LINES,
         "BACK_LINES": BACK_LINES,
         "PANELS_AT_ONCE": PANELS_AT_ONCE,
         "WIDTH": WIDTHS[real],

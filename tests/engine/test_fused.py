@@ -43,7 +43,7 @@ def test_the_sizes_tested_go_past_every_block() -> None:
     """The largest sizes are more than one block of the forward and of the backward pass."""
     assert max(b for _, b, *_ in SIZES) > ccode.BACK_LINES
     assert max(t * b for t, b, *_ in SIZES) > 4 * ccode.BACK_LINES
-    assert any(b > ccode.FORWARD_LINES for _, b, *_ in SIZES)
+    assert any(b > ccode.INPUT_LINES for _, b, *_ in SIZES)
 
 
 @every_dtype

@@ -127,25 +127,35 @@ static void one_step_back(const Job *j, const Back *rows, const Fed *fed, int64_
     }
 }
 
-/* grad_x of one step. */
-static void input_gradients(const Job *j, const Fed *fed, int64_t first, int64_t count, int64_t step) {
-    int64_t H = j->hidden, I = j->features;
-    for (int64_t panel = 0; panel < panels_of(I); panel++) {
-        int width = panel_width(I, panel);
-        int64_t unit = panel * 2 * LANES, blocks = (count + rows_at_once(width) - 1) / rows_at_once(width);
-        for (int64_t i = 0; i < blocks; i++) {
-            int64_t from = i * count / blocks;
-            int size = (int)((i + 1) * count / blocks - from);
-            V sums[MAX_SUMS];
-            memset(sums, 0, sizeof sums);
-            const operand *b = j->packed_ih + unit * terms(j, INPUT_RUNS);
-            for (const int *run = INPUT_RUNS; run[1]; b += operands(run[1] * H) * width * LANES, run += 2)
-                multiply(size, width, fed->rows + (run - INPUT_RUNS) / 2 * count + from, b, operands(run[1] * H), sums, width);
-            for (int m = 0; m < size; m++)
-                for (int v = 0; v < width; v++) {
-                    int64_t at = unit + v * LANES;
-                    store_some(j->grad_x + line_at(j, step, first + from + m) * I + at, sums[m * width + v], (int)smaller(LANES, I - at));
+/* grad_x of a block's rows, some lines at a time: the matrix is read once for all of them. */
+static void input_gradients(const Job *j, Fed *fed, int64_t first, int64_t count) {
+    int64_t H = j->hidden, I = j->features, all = (j->high - j->low + 1) * count;
+    for (int64_t begin = 0; begin < all; begin += INPUT_LINES) {
+        int64_t lines = smaller(INPUT_LINES, all - begin);
+        for (const int *run = INPUT_RUNS; run[1]; run += 2)
+            for (int64_t i = 0; i < lines; i++) {
+                int64_t step = j->high - (begin + i) / count, b = first + (begin + i) % count;
+                feed(fed, (run - INPUT_RUNS) / 2 * lines + i, gradient_row(j, step, b) + run[0] * H, 0, run[1] * H);
+            }
+        for (int64_t panel = 0; panel < panels_of(I); panel++) {
+            int width = panel_width(I, panel);
+            int64_t unit = panel * 2 * LANES, blocks = (lines + rows_at_once(width) - 1) / rows_at_once(width);
+            for (int64_t i = 0; i < blocks; i++) {
+                int64_t from = i * lines / blocks;
+                int size = (int)((i + 1) * lines / blocks - from);
+                V sums[MAX_SUMS];
+                memset(sums, 0, sizeof sums);
+                const operand *b = j->packed_ih + unit * terms(j, INPUT_RUNS);
+                for (const int *run = INPUT_RUNS; run[1]; b += operands(run[1] * H) * width * LANES, run += 2)
+                    multiply(size, width, fed->rows + (run - INPUT_RUNS) / 2 * lines + from, b, operands(run[1] * H), sums, width);
+                for (int m = 0; m < size; m++) {
+                    int64_t line = begin + from + m, to = line_at(j, j->high - line / count, first + line % count);
+                    for (int v = 0; v < width; v++) {
+                        int64_t at = unit + v * LANES;
+                        store_some(j->grad_x + to * I + at, sums[m * width + v], (int)smaller(LANES, I - at));
+                    }
                 }
+            }
         }
     }
 }

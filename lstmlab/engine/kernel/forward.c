@@ -101,7 +101,7 @@ static void one_step(const Job *j, const Row *rows, const Fed *fed, int64_t coun
 
 static void forward_share(Job *j, int64_t share) {
     int64_t H = j->hidden, first = first_row(j, share), count = first_row(j, share + 1) - first;
-    int64_t span = smaller(j->steps, count < FORWARD_LINES ? FORWARD_LINES / count : 1);
+    int64_t span = smaller(j->steps, count < INPUT_LINES ? INPUT_LINES / count : 1);
     Row *rows = allocate(span * count, sizeof *rows);
     real *gates = allocate(span * count * GATES * H, sizeof *gates);
     Fed x, fed;

@@ -24,7 +24,7 @@ static void backward_share(Job *j, int64_t share) {
     Back *rows = allocate(count, sizeof *rows);
     Fed fed, of_input;
     int opened = open_fed(&fed, count_runs(FEED_RUNS) * count, GATES * H, ROUND)
-        & open_fed(&of_input, count_runs(INPUT_RUNS) * count, GATES * H, ROUND && j->grad_x);
+        & open_fed(&of_input, count_runs(INPUT_RUNS) * INPUT_LINES, GATES * H, ROUND && j->grad_x);
     if (!rows || !opened) { j->failed = 1; goto done; }
     int64_t lines[2], bs[2], k = place(j, first, share), waiting = 0;
     for (int64_t step = j->high; step >= j->low - (j->low == 0); step--) {
@@ -45,16 +45,13 @@ static void backward_share(Job *j, int64_t share) {
         if (step < j->steps - 1) feed_runs(j, &fed, FEED_RUNS, step + 1, first, count);
         one_step_back(j, rows, &fed, count, step);
         if (step < 0) break;
-        if (j->grad_x) {
-            feed_runs(j, &of_input, INPUT_RUNS, step, first, count);
-            input_gradients(j, &of_input, first, count, step);
-        }
         for (int64_t r = 0; r < count; r++) {
             lines[waiting] = step;
             bs[waiting++] = first + r;
             if (waiting == TOGETHER) { pack_lines(j, k++, lines, bs, TOGETHER); waiting = 0; }
         }
     }
+    if (j->grad_x) input_gradients(j, &of_input, first, count);
     if (waiting) pack_lines(j, k, lines, bs, (int)waiting);
     if (j->high - j->low + 1 < j->span) clear_lines(j, k + (waiting > 0), place(j, first + count, share + 1));
 done:
