@@ -14,7 +14,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lstmlab.api import Run, Study, run, study
+    from lstmlab.api import Run, Study, load_run, run, study
     from lstmlab.cells import Cell, CellError, exp, log_sigmoid, maximum, relu, sigmoid, tanh
     from lstmlab.data import Dataset
     from lstmlab.engine import RNN
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lstmlab.tasks import Batch, Metric, Task
 
 _HOMES = {
-    "lstmlab.api": ("Run", "Study", "run", "study"),
+    "lstmlab.api": ("Run", "Study", "load_run", "run", "study"),
     "lstmlab.cells": ("Cell", "CellError", "exp", "log_sigmoid", "maximum", "relu", "sigmoid", "tanh"),
     "lstmlab.data": ("Dataset",),
     "lstmlab.engine": ("RNN",),
@@ -49,6 +49,7 @@ __all__ = [
     "cell",
     "dataset",
     "exp",
+    "load_run",
     "log_sigmoid",
     "maximum",
     "relu",

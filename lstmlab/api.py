@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Sequence
 
 from lstmlab.reports import Report
-from lstmlab.studies import Run
+from lstmlab.studies import Run, load_run
 from lstmlab.studies import Study as _Study
 from lstmlab.studies import run as _run
 
-__all__ = ["Run", "Study", "run", "study"]
+__all__ = ["Run", "Study", "load_run", "run", "study"]
 
 
 class Study(_Study):

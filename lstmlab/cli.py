@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             description=text,
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name not in ("run", "bench"),  # these have their own
+            add_help=name not in ("run", "bench", "predict"),  # these have their own
         )
         command.set_defaults(function=function)
         if name == "list":
@@ -149,12 +149,40 @@ def report(rest: Sequence[str]) -> int:
     from lstmlab.reports.notebook import find, render
 
     made = _study(rest)
-    find(made.settings.report.notebook)
+    find(made.config.notebook)
     made.run()
-    print(f"rendering {made.settings.report.notebook} ...", file=sys.stderr)
+    print(f"rendering {made.config.notebook} ...", file=sys.stderr)
     rendered = render(made)
     print(f"report:   {rendered.html}\nnotebook: {rendered.notebook}\nresults:  {made.folder / 'results.csv'}")
     return _failures(made)
+
+
+def predict(rest: Sequence[str]) -> int:
+    """Let the model of a finished run answer new data."""
+    parser = argparse.ArgumentParser(prog="lstmlab predict", description=COMMANDS["predict"][1])
+    parser.add_argument("run", metavar="RUN_ID", help="id or folder of a finished run, or the beginning of either")
+    parser.add_argument(
+        "--input", required=True, metavar="FILE", help="new data, of the kind that the run was trained on"
+    )
+    parser.add_argument("--output", metavar="CSV", help="where the answers go (default: the terminal)")
+    parser.add_argument("overrides", nargs="*", metavar="outputs=DIR", help="where the runs are kept")
+    given = parser.parse_args(rest)
+    outputs = [o.partition("=")[2] for o in given.overrides if o.startswith("outputs=")]
+    if len(outputs) != len(given.overrides) or len(outputs) > 1:
+        parser.error(f"only outputs=DIR is known besides the options, not {' '.join(given.overrides)}")
+    _warn_of_plugins()
+    from lstmlab.studies import load_run
+
+    answers = load_run(given.run, *outputs).predict(given.input)
+    if given.output is None:
+        print(answers.to_csv(index=False), end="")
+        return 0
+    try:
+        answers.to_csv(given.output, index=False)
+    except OSError as error:
+        raise LstmlabError(f"{given.output} cannot be written: {error.strerror}") from None
+    print(f"{len(answers)} rows: {given.output}")
+    return 0
 
 
 def bench(rest: Sequence[str]) -> int:
@@ -198,5 +226,6 @@ COMMANDS = {
     "run": (run, "Train one run, or several with -m.", ""),
     "study": (study, "Run what is missing of a study, without rendering it.", STUDY),
     "report": (report, "Run what is missing of a study and render its report.", STUDY),
+    "predict": (predict, "Let the model of a finished run answer new data.", ""),
     "bench": (bench, "Time every cell against torch's own layers.", ""),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ def option(
     high: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
+    factory: Callable[[], Any] | None = None,
 ) -> Any:
     """Declare a config key with what it allows.
 
@@ -24,9 +26,11 @@ def option(
         high: largest allowed value.
         below: a value that it must stay under.
         choices: the allowed words.
+        factory: makes the default where it is a list.
     """
     limits = {"low": low, "above": above, "high": high, "below": below, "choices": choices}
-    return field(default=default, metadata={k: v for k, v in limits.items() if v is not None})
+    metadata = {k: v for k, v in limits.items() if v is not None}
+    return field(default_factory=factory, metadata=metadata) if factory else field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -54,13 +58,20 @@ class EngineConfig:
     checkpoint_every: int | None = option(None, low=1)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TaskConfig:
     """What every task's group has; a task's own schema extends it."""
 
     name: str = option()
     dataset: str = option()
     hidden_size: int = option(low=1)  # of a vanilla cell: its parameters are everybody's budget
+    variant: str = option("")  # tells apart two configs of one task in tables and folders
+    path: str | None = option(None)  # the user's own file, for datasets that read one
+
+    @property
+    def label(self) -> str:
+        """Name of the task in tables and folders: with its variant, if it is one."""
+        return f"{self.name}_{self.variant}" if self.variant else self.name
 
 
 @dataclass
@@ -89,6 +100,7 @@ class StudyConfig:
     cells: list[str] = option()
     seeds: list[int] = option()
     overrides: list[str] = option()
+    notebook: str = option("30_compare.ipynb")  # what renders the study
 
 
 @dataclass
@@ -96,7 +108,6 @@ class ReportConfig:
     """Group ``report``: how results are rendered."""
 
     confidence: float = option(0.95, above=0, below=1)
-    notebook: str = option("30_compare.ipynb")
 
 
 @dataclass

@@ -70,7 +70,7 @@ def test_cfg_job_shows_the_config_and_trains_nothing(tmp_path: Path) -> None:
         (["study", "study=varaints"], "Did you mean 'variants'"),
         (["study", "study=variants", "--force"], "'--force' is not known here"),
         (["report", "task=adding", "trian.steps=3"], "no key 'trian.steps'"),
-        (["report", "task=adding", "report.notebook=30_comapre.ipynb"], "Did you mean '30_compare.ipynb'"),
+        (["report", "task=adding", "study.notebook=30_comapre.ipynb"], "Did you mean '30_compare.ipynb'"),
         (["report", "outputs=/dev/null/x", "task=adding"], "cannot be written: Not a directory"),
         (["run", "outputs=/dev/null/x", "task=adding"], "cannot be written: Not a directory"),
     ],

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class CO2(Dataset):
     """Weekly CO2 at Mauna Loa, 1958 to 2001, from statsmodels."""
 
+    tasks = ("climate",)
+    size = "2,284 weeks"
     title = "Atmospheric CO2 from continuous air samples at Mauna Loa Observatory, Hawaii, weekly"
     kind = "embedded"
     licence = "public domain (as stated in statsmodels.datasets.co2)"
@@ -40,6 +42,8 @@ class CO2(Dataset):
 class CPythonReference(Dataset):
     """CPython's language reference, the text behind help("assert")."""
 
+    tasks = ("characters",)
+    size = "about 600,000 characters, as many as the installed Python has"
     title = "The Python language reference, as help() shows it"
     kind = "embedded"
     licence = "PSF-2.0"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Adding(Dataset):
     """The adding problem: remember two marked numbers of a long sequence (generated)."""
 
+    tasks = ("adding",)
+    size = "drawn anew for every epoch"
     title = "Adding problem (generated)"
     kind = "generated"
     licence = "none needed: generated from a seed"

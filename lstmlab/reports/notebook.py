@@ -35,7 +35,7 @@ def render(study: Study) -> Rendered:
 
     The study's folder receives ``report.ipynb`` and ``report.html``.
     """
-    source = find(study.settings.report.notebook)
+    source = find(study.config.notebook)
     target = study.folder / "report.ipynb"
     kept = [o for o in study.overrides if o.partition("=")[0] != "outputs"]
     overrides = [*kept, f"outputs={study.store.outputs}"]
@@ -54,7 +54,7 @@ def find(name: str) -> Path:
     folder = paths.assets("notebooks")
     known = [path.name for path in sorted(folder.glob("*.ipynb"))]
     if name not in known:
-        raise LstmlabError(f"report.notebook={name!r}: {folder} has {', '.join(known)}.{nearest(name, known)}")
+        raise LstmlabError(f"study.notebook={name!r}: {folder} has {', '.join(known)}.{nearest(name, known)}")
     return folder / name
 
 

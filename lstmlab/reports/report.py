@@ -53,7 +53,7 @@ class Report:
         """A table per task, cells and baselines together, then the runs that failed."""
         parts = []
         for name in self.study.tasks:
-            summary = registry.task.entry(name).summary
+            summary = registry.task.entry(self.study.tasks[name].config.name).summary
             parts.append(f"<h3>{escape(name)}</h3><p>{escape(summary)}</p>{tables.to_html(self.study, name)}")
         if self.study.failures:
             items = "".join(f"<li>{escape(k)}: {escape(v)}</li>" for k, v in self.study.failures.items())

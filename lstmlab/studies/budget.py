@@ -75,7 +75,7 @@ def within_budget(config: RunConfig) -> RunConfig:
     best = min((low, high), key=lambda size: abs(cost(config.cell.name, size) - budget))
     if abs(cost(config.cell.name, best) - budget) > TOLERANCE * budget:
         raise LstmlabError(
-            f"task={config.task.name} cell={config.cell.name}: no number of units costs within "
+            f"task={config.task.label} cell={config.cell.name}: no number of units costs within "
             f"{TOLERANCE:.0%} of {budget:,} parameters (a vanilla cell with task.hidden_size="
             f"{config.task.hidden_size}); choose a larger task.hidden_size, or set cell.hidden_size yourself"
         )

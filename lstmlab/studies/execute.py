@@ -77,7 +77,7 @@ def _train(spec: Spec, store: Store, progress: Callable[[int], object]) -> Resul
         "seconds_per_step": done.seconds / done.steps,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "wall_seconds": time.time() - started,
-        "data_version": data_version(config.task.dataset),
+        "data_version": data_version(config.task),
         "machine": describe(),
     }
-    return store.finish(spec, result, dict(model.state_dict()))
+    return store.finish(spec, result, dict(model.state_dict()), task.fitted)

@@ -61,7 +61,19 @@ def plan(overrides: Sequence[str]) -> Plan:
         for run in [_one(task, cell, [*study.overrides, *handed_on])]
         for seed in study.seeds
     ]
+    _refuse_equal_labels(runs)
     return Plan(settings, [specify(run) for run in runs])
+
+
+def _refuse_equal_labels(runs: list[RunConfig]) -> None:
+    """Tables tell tasks apart by their label alone."""
+    known: dict[str, Any] = {}
+    for run in runs:
+        if known.setdefault(run.task.label, run.task) != run.task:
+            raise ConfigError(
+                f"two different tasks of the study are both called {run.task.label!r} in tables: "
+                "give one of them another task.variant in its file"
+            )
 
 
 def _one(task: str, cell: str, overrides: list[str]) -> RunConfig:

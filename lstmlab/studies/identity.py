@@ -13,8 +13,12 @@ from pathlib import Path
 import torch
 
 from lstmlab import paths, registry
+from lstmlab.data import Dataset
 from lstmlab.plugins import NAMESPACE
-from lstmlab.schema import RunConfig
+from lstmlab.schema import RunConfig, TaskConfig
+
+SHARED = ("lstmlab.tasks", "lstmlab.data")  # modules of families: a run depends on those that it imports
+_versions: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Spec:
     @property
     def name(self) -> str:
         """Name of the run's folder: readable first, then the id."""
-        return f"{self.config.task.name}-{self.config.cell.name}-s{self.config.seed}-{self.id}"
+        return f"{self.config.task.label}-{self.config.cell.name}-s{self.config.seed}-{self.id}"
 
 
 def specify(config: RunConfig) -> Spec:
@@ -38,27 +42,31 @@ def specify(config: RunConfig) -> Spec:
     """
     payload = {
         "config": asdict(config),
-        "data": data_version(config.task.dataset),
-        "code": _code_version(config.cell.name, config.task.name),
+        "data": data_version(config.task),
+        "code": _code_version(config.cell.name, config.task.name, config.task.dataset),
         "torch": torch.__version__.partition("+")[0],
     }
     return Spec(config, _hash(json.dumps(payload, sort_keys=True)))
 
 
-@cache
-def data_version(dataset: str) -> str:
-    """Return the version of a dataset's content, read once per process."""
-    version: str = registry.dataset.get(dataset)().version
-    return version
+def data_version(config: TaskConfig) -> str:
+    """Return the version of the content of a task's dataset; one that cannot change is read once per process."""
+    dataset: Dataset = registry.dataset.get(config.dataset)(config)
+    if dataset.kind == "file":
+        return dataset.version
+    key = json.dumps(asdict(config), sort_keys=True)
+    if key not in _versions:
+        _versions[key] = dataset.version
+    return _versions[key]
 
 
 @cache
-def _code_version(cell: str, task: str) -> str:
-    classes = registry.cell.get(cell).__mro__ + registry.task.get(task).__mro__
-    files = {f for c in classes if c.__module__.startswith(("lstmlab", NAMESPACE)) for f in _sources(c)}
+def _code_version(cell: str, task: str, dataset: str) -> str:
+    found = (registry.cell.get(cell), registry.task.get(task), registry.dataset.get(dataset))
+    classes = [c for kind in found for c in kind.__mro__ if c.__module__.startswith(("lstmlab", NAMESPACE))]
+    files = _reached({f for c in classes for f in _sources(c)})
     for shared in ("engine", "training"):
         files |= {f for kind in ("*.py", "*.c") for f in (paths.PACKAGE / shared).rglob(kind)}
-    files.add(paths.PACKAGE / "tasks" / "models.py")
     files |= set((paths.PACKAGE / "cells").glob("_*.py"))
     return _hash("\n".join(f"{f.parent.name}/{f.name} {_normalised(f)}" for f in sorted(files)))
 
@@ -69,6 +77,20 @@ def _sources(cls: type) -> list[Path]:
     if not cls.__module__.startswith(NAMESPACE):
         return [file]
     return [f for f in file.parent.glob("*.py") if not f.name.startswith("test_")]
+
+
+def _reached(files: set[Path]) -> set[Path]:
+    """Return ``files`` with all that they import, directly or not, from the packages of tasks and data."""
+    found, todo = set(files), list(files)
+    while todo:
+        for node in ast.walk(ast.parse(todo.pop().read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(SHARED):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                reached = {paths.PACKAGE.parent.joinpath(*str(n).split(".")).with_suffix(".py") for n in names}
+                new = {f for f in reached if f.is_file()} - found
+                found |= new
+                todo += new
+    return found
 
 
 def _normalised(file: Path) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 from lstmlab import paths, registry
 from lstmlab.config import Settings, check, check_run, compose
 from lstmlab.engine import RNN
-from lstmlab.errors import TrainingError
+from lstmlab.errors import LstmlabError, TrainingError, nearest
 from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import build, within_budget
@@ -50,6 +50,26 @@ def run_settings(settings: Settings) -> Run:
     return Run(store.folder(spec))
 
 
+def load_run(id: str, outputs: str | None = None) -> Run:
+    """Return a finished run of the store.
+
+    Args:
+        id: its id, or the name of its folder, or the beginning of either, as `study.table()` shows it.
+        outputs: the folder that holds the store; None for the one that runs are written to.
+
+    Raises:
+        LstmlabError: when no run, or more than one, is called that.
+    """
+    runs = Store(paths.outputs(outputs)).runs
+    names = sorted(f.parent.name for f in runs.glob("*/result.json"))
+    found = [n for n in names if id and (n.startswith(id) or n.rpartition("-")[2].startswith(id))]
+    if len(found) != 1:
+        which = f"{len(found)} runs begin with it: {', '.join(found[:5])}" if found else f"{runs} has no such run"
+        close = nearest(id, [*names, *(n.rpartition("-")[2] for n in names)])
+        raise LstmlabError(f"run {id!r}: {which}.{close} `lstmlab study` prints where results.csv lists all ids.")
+    return Run(runs / found[0])
+
+
 class Run:
     """A run that has ended, read from its folder."""
 
@@ -70,6 +90,7 @@ class Run:
     def task(self) -> Task:
         """The run's task, with its data."""
         task: Task = registry.task.get(self.config.task.name)(self.config.task)
+        task.fitted = json.loads(self._read("fitted.json"))
         return task
 
     @cached_property
@@ -86,7 +107,7 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row per training step and evaluation, as in metrics.jsonl."""
-        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
+        lines = self._read("metrics.jsonl").splitlines()
         return pd.DataFrame([json.loads(line) for line in lines])
 
     @cached_property
@@ -98,6 +119,29 @@ class Run:
         embedding = getattr(self.model, "embedding", None)
         rnn = next(m for m in self.model.modules() if isinstance(m, RNN))
         return probe(rnn, (embedding(inputs).detach() if embedding else inputs)[0])
+
+    def predict(self, source: str | Path) -> pd.DataFrame:
+        """Return the model's answers to new data.
+
+        Args:
+            source: a file of the kind that the run's own data have; the README of its task says more.
+
+        Raises:
+            LstmlabError: when the file is missing or not what the model was trained for.
+        """
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise LstmlabError(f"{path} is not there: give the file that holds the new data")
+        return self.task.predict(self.model, path)
+
+    def _read(self, name: str) -> str:
+        path = self.folder / name
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be read: {error.strerror}. Delete {self.folder} and run it again."
+            ) from None
 
     def __repr__(self) -> str:
         r = self.result

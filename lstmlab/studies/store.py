@@ -1,8 +1,8 @@
 """The run store: a folder per run, each file written by atomic rename.
 
-``runs/<task>-<cell>-s<seed>-<id>/`` holds ``config.yaml``, ``metrics.jsonl``,
-``weights.safetensors`` and, written last, ``result.json``: a run with a result is over, and
-whatever dies before that leaves a run that is simply done again.
+``runs/<task>-<cell>-s<seed>-<id>/`` holds ``config.yaml``, ``metrics.jsonl``, ``weights.safetensors``,
+``fitted.json`` (scales, vocabularies) and, written last, ``result.json``: a run with a result is over,
+and whatever dies before that leaves a run that is simply done again.
 """
 
 from __future__ import annotations
@@ -69,15 +69,22 @@ class Store:
         text = "".join(json.dumps(row) + "\n" for row in history)
         write(self.folder(spec) / "metrics.jsonl", text.encode())
 
-    def finish(self, spec: Spec, result: Result, weights: dict[str, Tensor] | None = None) -> Result:
-        """Record the end of a run: weights first, the result last."""
+    def finish(
+        self,
+        spec: Spec,
+        result: Result,
+        weights: dict[str, Tensor] | None = None,
+        fitted: dict[str, Any] | None = None,
+    ) -> Result:
+        """Record the end of a run: weights and what was fitted first, the result last."""
         if weights is not None:
             write(self.folder(spec) / "weights.safetensors", save(weights))
+            write(self.folder(spec) / "fitted.json", json.dumps(fitted or {}).encode())
         config = spec.config
         facts = {
             "format": FORMAT,
             "id": spec.id,
-            "task": config.task.name,
+            "task": config.task.label,
             "cell": config.cell.name,
             "seed": config.seed,
             "hidden_size": config.cell.hidden_size,

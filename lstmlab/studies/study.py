@@ -85,7 +85,7 @@ class Study:
             running: dict[str, str] = {}
             for event in events:
                 config = event.spec.config
-                name = f"{config.task.name}/{config.cell.name}/{config.seed}"
+                name = f"{config.task.label}/{config.cell.name}/{config.seed}"
                 if event.result is None:
                     running[name] = f"{name} {event.step / config.train.steps:.0%}"
                 else:
@@ -109,7 +109,7 @@ class Study:
         rows = []
         for spec, result in self.results.items():
             config = spec.config
-            row = {"task": config.task.name, "cell": config.cell.name, "seed": config.seed, "id": spec.id}
+            row = {"task": config.task.label, "cell": config.cell.name, "seed": config.seed, "id": spec.id}
             row |= {"status": "missing", "hidden_size": config.cell.hidden_size}
             row |= {k: v for k, v in (result or {}).items() if k in COLUMNS}
             others = (result or {}).get("scores", {}).get("test", {})
@@ -131,14 +131,14 @@ class Study:
         return [
             Run(self.store.folder(s))
             for s, r in self.results.items()
-            if r and r["status"] == "done" and (s.config.task.name, s.config.cell.name) == wanted
+            if r and r["status"] == "done" and (s.config.task.label, s.config.cell.name) == wanted
         ]
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
         """The study's tasks with their data, configured as in its runs."""
-        configs = {s.config.task.name: s.config.task for s in self.specs}
-        return {name: registry.task.get(name)(config) for name, config in configs.items()}
+        configs = {s.config.task.label: s.config.task for s in self.specs}
+        return {label: registry.task.get(config.name)(config) for label, config in configs.items()}
 
     @cached_property
     def baselines(self) -> dict[str, dict[str, dict[str, float]]]:

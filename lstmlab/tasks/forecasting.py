@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.models import LastStep
-from lstmlab.tasks.task import Batch, MakeRNN, Task, predict
+from lstmlab.tasks.task import Batch, MakeRNN, Task, collect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ForecastingConfig(TaskConfig):
     """Keys of a forecasting task."""
 
@@ -74,10 +74,16 @@ class Forecasting(Task):
         return self.series.to_numpy("float64")
 
     @cached_property
-    def scale(self) -> float:
-        """Root mean square of the differences that the model sees in the train part."""
+    def fitted(self) -> dict[str, Any]:
+        """``scale``: root mean square of the differences that the model sees in the train part."""
         inputs, _ = self._differences(self.starts("train"))
-        return float(np.sqrt(np.mean(inputs**2)))
+        return {"scale": float(np.sqrt(np.mean(inputs**2)))}
+
+    @property
+    def scale(self) -> float:
+        """What the values that the model sees and answers are divided by."""
+        scale: float = self.fitted["scale"]
+        return scale
 
     def starts(self, split: str) -> np.ndarray:
         """Return the indices of the first forecast value of every window of a split."""
@@ -114,7 +120,7 @@ class Forecasting(Task):
 
     def forecast(self, model: nn.Module, split: str) -> np.ndarray:
         """Return the forecasts (n, horizon) of a split in the series' unit."""
-        outputs, _ = predict(model, self.batches(split, 512))
+        outputs, _ = collect(model, self.batches(split, 512))
         seen, _ = self.windows(self.starts(split))
         return outputs.double().numpy() * self.scale + seen[:, -1:]
 

@@ -24,7 +24,7 @@ STREAMS = 32  # rows in which a split is read for evaluation
 SHOWN = 60  # characters in the example figure
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LanguageModellingConfig(TaskConfig):
     """Keys of a character language model."""
 
@@ -46,27 +46,32 @@ class CharacterModelling(Task):
     Config = LanguageModellingConfig
     config: LanguageModellingConfig
     metrics = (Metric("bits per character"),)
+    causal = True
     example_title = "Surprise at each character of an unseen passage"
 
     @cached_property
     def splits(self) -> dict[str, np.ndarray]:
         """Symbol numbers of each part."""
         text: str = self.dataset.load()
-        stop = int(len(text) * (1 - self.config.test - self.config.validation))
-        end = int(len(text) * (1 - self.config.test))
-        number = {c: i for i, c in enumerate(self._vocabulary(text[:stop]))}
+        stop, end = self._stop(text), int(len(text) * (1 - self.config.test))
+        number = {c: i for i, c in enumerate(self.vocabulary)}
         coded = np.array([number.get(c, 0) for c in text])
         return {"train": coded[:stop], "validation": coded[stop:end], "test": coded[end:]}
 
-    @cached_property
-    def vocabulary(self) -> list[str]:
-        """The unknown symbol, then the characters of the train part."""
-        text: str = self.dataset.load()
-        return self._vocabulary(text[: len(self.splits["train"])])
+    def _stop(self, text: str) -> int:
+        return int(len(text) * (1 - self.config.test - self.config.validation))
 
-    @staticmethod
-    def _vocabulary(train: str) -> list[str]:
-        return [UNKNOWN, *sorted(set(train))]
+    @cached_property
+    def fitted(self) -> dict[str, Any]:
+        """``vocabulary``: the unknown symbol, then the characters of the train part."""
+        text: str = self.dataset.load()
+        return {"vocabulary": [UNKNOWN, *sorted(set(text[: self._stop(text)]))]}
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """Symbols in the order of their numbers."""
+        vocabulary: list[str] = self.fitted["vocabulary"]
+        return vocabulary
 
     def model(self, make_rnn: MakeRNN) -> nn.Module:
         """Return embedding, recurrence and a head over the vocabulary."""

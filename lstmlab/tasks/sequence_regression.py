@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.models import LastStep
-from lstmlab.tasks.task import Batch, MakeRNN, Metric, Task, predict
+from lstmlab.tasks.task import Batch, MakeRNN, Metric, Task, collect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIXED = {"validation": 1, "test": 2}  # seeds of the sets that never change
 
 
-@dataclass
+@dataclass(kw_only=True)
 class SequenceRegressionConfig(TaskConfig):
     """Keys of a generated regression task."""
 
@@ -66,7 +66,7 @@ class SequenceRegression(Task):
 
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
         """Return the mean squared error of a split."""
-        outputs, targets = predict(model, self.batches(split, 500))
+        outputs, targets = collect(model, self.batches(split, 500))
         return {"MSE": float(torch.mean((outputs.double() - targets.double()) ** 2))}
 
     def baselines(self, split: str) -> dict[str, dict[str, float]]:
@@ -82,7 +82,7 @@ class SequenceRegression(Task):
         """Scatter answers over true values; a perfect model lies on the diagonal."""
         first = next(self.batches("test", 200))
         for name, model in models.items():
-            outputs, targets = predict(model, iter([first]))
+            outputs, targets = collect(model, iter([first]))
             ax.scatter(targets, outputs, s=9, alpha=0.6, color=colours[name], label=name, linewidths=0)
         ends = [float(first.targets.min()), float(first.targets.max())]
         ax.plot(ends, ends, color="0.25", lw=1, label="truth")

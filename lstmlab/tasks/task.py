@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,10 +16,14 @@ from torch import Tensor, nn
 from lstmlab import registry
 from lstmlab.data import Dataset
 from lstmlab.engine import RNN
+from lstmlab.errors import LstmlabError
 from lstmlab.schema import TaskConfig
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -62,27 +68,45 @@ class MakeRNN(Protocol):
 class Task(ABC):
     """Data, model, loss, metrics and honest baselines of one application.
 
-    Splits are named "train", "validation" and "test". A model is called as
-    ``model(inputs, state=None, lengths=None)`` and returns ``(output, state)``.
+    The splits are "train", "validation" and "test"; what is in which is the task's to decide, once. A
+    model is called as ``model(inputs, state=None, lengths=None)`` and returns ``(output, state)``.
+    `lstmlab.testing.check_task` checks all that is said here.
 
     Attributes:
         Config: dataclass that the group ``task`` is checked against.
         metrics: the first one is compared, watched for early stopping, and shown in tables.
         example_title: what the figure of `draw_example` shows.
+        causal: the output at a step may depend on this step and those before it only. False for a
+            model that reads a whole sequence before it answers (both directions, or one answer).
     """
 
     Config: ClassVar[type[TaskConfig]] = TaskConfig
-    metrics: ClassVar[tuple[Metric, ...]]
+    metrics: tuple[Metric, ...]
     example_title: ClassVar[str]
+    causal: ClassVar[bool] = False
 
     def __init__(self, config: Any) -> None:
         self.config = config
-        self.dataset: Dataset = registry.dataset.get(config.dataset)()
+        self.dataset: Dataset = registry.dataset.get(config.dataset)(config)
+
+    @classmethod
+    def tiny(cls) -> list[str]:
+        """Return overrides with which a run takes a second and its loss still falls: for tests."""
+        return []
 
     @property
     def metric(self) -> Metric:
         """The metric that is compared."""
         return self.metrics[0]
+
+    @cached_property
+    def fitted(self) -> dict[str, Any]:
+        """What is learnt from the train split besides the weights: scales, vocabularies.
+
+        It is stored with every run as JSON, and set again when the run is opened, so that a model
+        can answer new data where its training data are not at hand.
+        """
+        return {}
 
     @abstractmethod
     def model(self, make_rnn: MakeRNN) -> nn.Module:
@@ -116,9 +140,37 @@ class Task(ABC):
         """Return what was done to the data that a reader should know: filled, skipped, cut."""
         return []
 
+    def exhibits(self, models: Mapping[str, nn.Module], colours: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what else a report should show: title -> figure, table, or anything that a notebook displays.
+
+        Args:
+            models: one trained model for each cell, that of its median seed.
+            colours: of the cells.
+        """
+        return {}
+
+    def verdict(self, models: Mapping[str, Sequence[nn.Module]]) -> str:
+        """Return what may be said of the models against the baselines, "" for the usual sentence.
+
+        A task whose field has a test of its own for that (Diebold and Mariano's, for forecasts of prices)
+        says here what the test supports.
+
+        Args:
+            models: for each cell those of all seeds.
+        """
+        return ""
+
+    def predict(self, model: nn.Module, source: Path) -> pd.DataFrame:
+        """Return a model's answers to new data in a file of the kind that the task's own data have.
+
+        Raises:
+            LstmlabError: when the file is not what the model was trained for, with what is expected.
+        """
+        raise LstmlabError(f"task {self.config.name!r} has no predictions on new data")
+
 
 @torch.no_grad()
-def predict(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
+def collect(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
     """Return outputs and targets of all batches, concatenated along the first dimension."""
     pairs = [(model(b.inputs, None, b.lengths)[0], b.targets) for b in batches]
     outputs, targets = zip(*pairs, strict=True)

@@ -13,8 +13,9 @@ from conftest import ROOT, TINY
 
 from lstmlab import registry
 from lstmlab.config import check, compose
+from lstmlab.studies import identity
 from lstmlab.studies.budget import within_budget
-from lstmlab.studies.identity import data_version, specify
+from lstmlab.studies.identity import specify
 
 
 def run_id(*overrides: str) -> str:
@@ -42,10 +43,9 @@ def test_a_size_from_the_budget_is_the_same_run_as_that_size_asked_for() -> None
 def test_other_data_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
     before = run_id()
     monkeypatch.setattr(registry.dataset.get("adding"), "content", lambda self: b"other")
-    data_version.cache_clear()
+    monkeypatch.setattr(identity, "_versions", {})
     changed = run_id()
     monkeypatch.undo()
-    data_version.cache_clear()
     assert changed != before == run_id()
 
 

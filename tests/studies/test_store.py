@@ -28,7 +28,7 @@ def test_a_run_s_folder_holds_config_metrics_weights_and_result(tmp_path: Path, 
     store.finish(spec, {"status": "done", "value": 1.0}, {"w": torch.arange(3.0)})
     folder = store.folder(spec)
     names = {f.name for f in folder.iterdir()}
-    assert names == {"config.yaml", "metrics.jsonl", "weights.safetensors", "result.json"}
+    assert names == {"config.yaml", "metrics.jsonl", "weights.safetensors", "fitted.json", "result.json"}
     assert store.result(spec)["value"] == 1.0  # type: ignore[index]
     assert json.loads((folder / "metrics.jsonl").read_text()) == {"step": 1, "loss": 0.5}
     assert torch.equal(load_file(folder / "weights.safetensors")["w"], torch.arange(3.0))
