@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +19,8 @@ from conftest import ROOT, TINY
 
 import lstmlab
 from lstmlab.errors import LstmlabError
+from lstmlab.studies import launch
+from lstmlab.studies.identity import Spec
 from lstmlab.studies.store import StorageError
 
 SLOW = [o for o in TINY if "steps" not in o] + ["train.steps=100000", "train.evaluate_every=100000"]
@@ -26,11 +31,26 @@ def results(outputs: Path) -> dict[str, float]:
     return {f.parent.name: f.stat().st_mtime_ns for f in outputs.glob("runs/*/result.json")}
 
 
-def start(outputs: Path, *overrides: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}", *overrides]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """A starter of studies that leaves no process behind, whatever a test finds."""
+    drivers: list[subprocess.Popen[str]] = []
+
+    def start(outputs: Path, *overrides: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+        command = [*prefix, sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        driver = subprocess.Popen([*command, *overrides], cwd=ROOT, text=True, start_new_session=True, **pipes)
+        drivers.append(driver)
+        return driver
+
+    yield start
+    for driver in drivers:
+        for pid in [*workers_of(driver), driver.pid] if driver.poll() is None else []:
+            os.kill(pid, signal.SIGKILL)
+        driver.wait()
 
 
 def wait_for(condition, seconds: float = 60) -> None:  # type: ignore[no-untyped-def]
@@ -90,7 +110,7 @@ def test_one_failing_run_does_not_take_the_others_along_and_is_retried(tmp_path:
 
 
 @needs_proc
-def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
+def test_a_killed_worker_costs_its_run_only(tmp_path: Path, start: Start) -> None:
     driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0", "workers=1")
     wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")) and workers_of(driver))
     os.kill(workers_of(driver)[0], signal.SIGKILL)
@@ -102,7 +122,7 @@ def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
 
 
 @needs_proc
-def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path) -> None:
+def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path, start: Start) -> None:
     options = [*TINY[:1], "task.samples=50", "task.epoch=64", "task.length=10", "train.steps=150", "seed=0,1,2,3"]
     driver = start(tmp_path, *options, "workers=1", "cell=vanilla")
     wait_for(lambda: len(results(tmp_path)) >= 1)
@@ -118,17 +138,51 @@ def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path) -> 
     assert {k: after[k] for k in kept} == kept, "what was finished is not trained again"
 
 
-def test_ctrl_c_stops_with_a_message_and_the_finished_runs(tmp_path: Path) -> None:
-    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0,1,2")
-    wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")))
+IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script's `command &` starts it
+
+
+@needs_proc
+def test_ctrl_c_ends_a_study_with_a_message_its_finished_runs_and_its_workers(tmp_path: Path, start: Start) -> None:
+    """Also where the signal was ignored when the study was started."""
+    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0,1,2", "workers=2", prefix=IGNORING)
+    wait_for(lambda: len(list(tmp_path.glob("runs/*/config.yaml"))) == 2)
+    pids = workers_of(driver)
     os.kill(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=30)
     assert driver.returncode == 130
     assert "interrupted; finished runs are kept" in said
     assert "Traceback" not in said
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert len(pids) == 2
 
 
-def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continues(full_disk: Path) -> None:
+def test_a_worker_that_is_being_started_can_be_stopped(tmp_path: Path) -> None:
+    """What interrupts a study while a process starts ends that process too."""
+    study = lstmlab.study("variants", [*SLOW, "cell=vanilla", "seed=0", f"outputs={tmp_path}"])
+    todo: queue.SimpleQueue[Spec] = queue.SimpleQueue()
+    todo.put(study.specs[0])
+    entered = threading.Event()
+
+    class Slow(launch._Worker):
+        def _spawn(self) -> subprocess.Popen[str]:
+            entered.set()
+            time.sleep(0.2)
+            return super()._spawn()
+
+    worker = Slow(todo, queue.SimpleQueue(), study.store)
+    worker.start()
+    entered.wait()
+    worker.stop()
+    worker.join(timeout=20)
+    ended = worker.process.poll()
+    worker.process.kill()
+    assert ended == -signal.SIGTERM
+    assert not worker.is_alive()
+
+
+def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continues(
+    full_disk: Path, start: Start
+) -> None:
     """64 KiB hold the first run's files, not those of all three."""
     options = [*TINY, "cell.hidden_size=40", "cell=vanilla", "seed=0,1,2", "workers=1"]
     driver = start(full_disk, *options)
