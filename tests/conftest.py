@@ -21,6 +21,7 @@ TINY = [
     "task.samples=50",
     "task.epoch=64",
     "task.length=10",
+    "workers=1",  # each imports torch first, which takes longer than the runs
 ]
 
 

@@ -54,6 +54,24 @@ def test_equal_ids_are_equal_specs() -> None:
     assert len({spec, replace(spec)}) == 1
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of the code that may be changed, and the id of a run there."""
+    folder = tmp_path_factory.mktemp("copy")
+    for part in ("lstmlab", "conf", "plugins"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder, id_in(folder)
+
+
+def id_in(folder: Path) -> str:
+    code = (
+        "from lstmlab.config import check, compose; from lstmlab.studies.budget import within_budget as w;"
+        "from lstmlab.studies.identity import specify; print(specify(w(check(compose(['task=adding'])).run)).id)"
+    )
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize(
     ("old", "new", "same"),
     [
@@ -62,22 +80,15 @@ def test_equal_ids_are_equal_specs() -> None:
         ("LSTM with input, forget and output gate", "Another docstring", True),
     ],
 )
-def test_code_that_decides_numbers_counts_and_comments_do_not(tmp_path: Path, old: str, new: str, same: bool) -> None:
-    copy = tmp_path / "copy"
-    for folder in ("lstmlab", "conf", "plugins"):
-        shutil.copytree(ROOT / folder, copy / folder)
-    shutil.copy(ROOT / "pyproject.toml", copy)
-    file = copy / "lstmlab" / "cells" / "vanilla.py"
-    code = (
-        "from lstmlab.config import check, compose; from lstmlab.studies.budget import within_budget as w;"
-        "from lstmlab.studies.identity import specify; print(specify(w(check(compose(['task=adding'])).run)).id)"
-    )
-
-    def ask() -> str:
-        done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, check=True)
-        return done.stdout
-
-    before = ask()
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
-    assert (ask() == before) is same
+def test_code_that_decides_numbers_counts_and_comments_do_not(
+    copy: tuple[Path, str], old: str, new: str, same: bool
+) -> None:
+    folder, before = copy
+    file = folder / "lstmlab" / "cells" / "vanilla.py"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    try:
+        assert (id_in(folder) == before) is same
+    finally:
+        file.write_text(text)
