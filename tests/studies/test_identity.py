@@ -54,16 +54,6 @@ def test_equal_ids_are_equal_specs() -> None:
     assert len({spec, replace(spec)}) == 1
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A copy of the code that may be changed, and the id of a run there."""
-    folder = tmp_path_factory.mktemp("copy")
-    for part in ("lstmlab", "conf", "plugins"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    return folder, id_in(folder)
-
-
 def id_in(folder: Path) -> str:
     code = (
         "from lstmlab.config import check, compose; from lstmlab.studies.budget import within_budget as w;"
@@ -72,23 +62,20 @@ def id_in(folder: Path) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "same"),
-    [
-        ("c = f * c + i * g", "c = f * c + i * g + 0 * g", False),
-        ("c = f * c + i * g", "c = f * c + i * g  # said otherwise", True),
-        ("LSTM with input, forget and output gate", "Another docstring", True),
-    ],
-)
-def test_code_that_decides_numbers_counts_and_comments_do_not(
-    copy: tuple[Path, str], old: str, new: str, same: bool
-) -> None:
-    folder, before = copy
-    file = folder / "lstmlab" / "cells" / "vanilla.py"
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
-    try:
-        assert (id_in(folder) == before) is same
-    finally:
-        file.write_text(text)
+def test_code_that_decides_numbers_counts_and_comments_do_not(tmp_path: Path) -> None:
+    for part in ("lstmlab", "conf", "plugins"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    file = tmp_path / "lstmlab" / "cells" / "vanilla.py"
+
+    def change(old: str, new: str) -> None:
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    before = id_in(tmp_path)
+    change("LSTM with input, forget and output gate", "Another docstring")
+    change("c = f * c + i * g", "c = f * c + i * g  # said otherwise")
+    assert id_in(tmp_path) == before
+    change("c = f * c + i * g", "c = f * c + i * g + 0 * g")
+    assert id_in(tmp_path) != before
