@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ Overrides:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 something failed, 2 refused, 130 interrupted."""
+    _hear_interrupts()
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
     if rest and given.command == "list":
@@ -58,6 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
         sys.stderr.close()
         return 0
+
+
+def _hear_interrupts() -> None:
+    """Let SIGINT end a command whoever started it.
+
+    A shell starts the background jobs of a script with the signal ignored. Python then leaves it ignored, and
+    a study could be ended in no way that also ends its workers.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _parser() -> argparse.ArgumentParser:

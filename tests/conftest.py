@@ -21,7 +21,15 @@ TINY = [
     "task.samples=50",
     "task.epoch=64",
     "task.length=10",
+    "workers=1",  # each imports torch first, which takes longer than the runs
 ]
+
+LONG = ("test_wheel.py", "test_study.py", "test_jupyterlab.py", "test_report.py", "test_compiler_processes.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process is left alone with one of them at the end."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture

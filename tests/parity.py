@@ -111,4 +111,6 @@ def assert_fused_is_reference(fast: RNN, plain: RNN, *given: Any, tolerance: flo
     assert dispatch.path(type(fast.cell), fast.weights().bias.dtype).name == "fused"
     with only_fused():
         found = everything(fast, *given)
-    assert_equal(found, everything(plain, *given), tolerance)
+    with threads(1):  # on tensors as small as these the threads of plain PyTorch only wait for each other
+        expected = everything(plain, *given)
+    assert_equal(found, expected, tolerance)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from lstmlab import cli
+
 
 def lstmlab(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lstmlab", *arguments]
@@ -72,15 +74,26 @@ def test_cfg_job_shows_the_config_and_trains_nothing(tmp_path: Path) -> None:
         (["report", "task=adding", "trian.steps=3"], "no key 'trian.steps'"),
         (["report", "task=adding", "study.notebook=30_comapre.ipynb"], "Did you mean '30_compare.ipynb'"),
         (["report", "outputs=/dev/null/x", "task=adding"], "cannot be written: Not a directory"),
-        (["run", "outputs=/dev/null/x", "task=adding"], "cannot be written: Not a directory"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
-def test_bad_input_ends_with_a_message_and_no_traceback(arguments: list[str], said: str) -> None:
-    done = lstmlab(*arguments)
+def test_bad_input_ends_with_a_message_and_no_traceback(
+    arguments: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    shown = capfd.readouterr()
+    assert said in shown.err
+    assert shown.err.startswith("lstmlab: ")
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_process_ends_with_the_code_of_its_command() -> None:
+    """Hydra, which starts a run, passes on what it met."""
+    done = lstmlab("run", "outputs=/dev/null/x", "task=adding")
     assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.startswith("lstmlab: ")
+    assert done.stderr.startswith("lstmlab: /dev/null/x/")
+    assert "cannot be written: Not a directory" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 

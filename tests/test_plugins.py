@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import TINY
 
 CELL = '''
 """A cell from outside."""
@@ -61,8 +62,7 @@ def test_an_outsiders_cell_trains_by_lying_in_the_folder(tmp_path: Path) -> None
     """No YAML, no edit of the core: the cell is listed, sized to the budget, trained and compared."""
     write_plugin(tmp_path, "mine", CELL)
     assert "leaky" in lstmlab(tmp_path, "list").stdout
-    tiny = ["task=adding", "train.steps=2", "task.samples=20", "task.epoch=64", "task.length=6", "seed=0,1"]
-    done = lstmlab(tmp_path, "study", "study=variants", "cell=vanilla,leaky", *tiny)
+    done = lstmlab(tmp_path, "study", "study=variants", "cell=vanilla,leaky", *TINY, "seed=0,1")
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "outputs" / "variants" / "results.csv").read_text()
     assert table.count("leaky") == 2
@@ -81,9 +81,8 @@ def test_of_two_folders_with_one_name_the_second_is_reported(tmp_path: Path) -> 
 def test_a_plugin_that_prints_disturbs_nobody_and_its_words_are_kept(tmp_path: Path) -> None:
     noisy = CELL.replace("f = sigmoid(f)", "print('in a step'); f = sigmoid(f)") + "\nprint('at import')\n"
     write_plugin(tmp_path, "noisy", noisy)
-    tiny = ["task=adding", "train.steps=2", "task.samples=20", "task.epoch=64", "task.length=6", "seed=0"]
     # The reference path calls the step in every run, others only once, when the plugin is imported.
-    done = lstmlab(tmp_path, "study", "study=variants", "cell=leaky", "engine=reference", *tiny)
+    done = lstmlab(tmp_path, "study", "study=variants", "cell=leaky", "engine=reference", *TINY, "seed=0")
     assert done.returncode == 0, done.stderr
     (log,) = tmp_path.glob("outputs/runs/*/log.txt")
     assert "in a step" in log.read_text()

@@ -38,10 +38,10 @@ def launch(specs: Sequence[Spec], store: Store, workers: int) -> Generator[Event
     for spec in specs:
         todo.put(spec)
     pool = [_Worker(todo, events, store) for _ in range(min(workers, len(specs)))]
-    for worker in pool:
-        worker.start()
     left = len(specs)
     try:
+        for worker in pool:
+            worker.start()
         while left:
             event = events.get()
             if isinstance(event, BaseException):
@@ -68,6 +68,7 @@ class _Worker(threading.Thread):
         self.todo, self.events, self.store = todo, events, store
         self.process: subprocess.Popen[str] | None = None
         self.stopped = threading.Event()
+        self.starting = threading.Lock()
 
     def run(self) -> None:
         """Work until the queue is empty."""
@@ -82,14 +83,19 @@ class _Worker(threading.Thread):
             self.stop()
 
     def stop(self) -> None:
-        """End the process; a run in hand is lost, and done again next time."""
+        """End the process, one that is just being started too; a run in hand is lost, and done again next time."""
         self.stopped.set()
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
+        with self.starting:
+            process = self.process
+        if process is not None:
+            process.terminate()
+            process.wait()
 
     def _work(self, spec: Spec) -> None:
-        process = self.process = self.process or self._spawn()
+        with self.starting:
+            if self.stopped.is_set():
+                return
+            process = self.process = self.process or self._spawn()
         assert process.stdin is not None
         assert process.stdout is not None
         request = {"config": asdict(spec.config), "id": spec.id, "outputs": str(self.store.outputs)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -134,7 +135,9 @@ def test_a_cell_keeps_its_colour_whatever_stands_beside_it() -> None:
 
 def test_failed_runs_are_counted_shown_and_kept_out_of_means(tmp_path: Path) -> None:
     overrides = [*TINY, "cell=vanilla,peephole", "seed=0,1,2", f"outputs={tmp_path}"]
-    study = lstmlab.study("variants", overrides).run()
+    for cell, seed in itertools.product(("vanilla", "peephole"), range(3)):
+        lstmlab.run([*TINY, f"cell={cell}", f"seed={seed}", f"outputs={tmp_path}"])
+    study = lstmlab.study("variants", overrides)
     victim = study.runs("adding", "vanilla")[0].folder / "result.json"
     result = json.loads(victim.read_text())
     victim.write_text(json.dumps({**{k: result[k] for k in ("format", "id", "task", "cell", "seed")}, **FAILED}))

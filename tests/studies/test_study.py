@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +20,8 @@ from conftest import ROOT, TINY
 
 import lstmlab
 from lstmlab.errors import LstmlabError
+from lstmlab.studies import launch
+from lstmlab.studies.identity import Spec
 from lstmlab.studies.store import StorageError
 
 SLOW = [o for o in TINY if "steps" not in o] + ["train.steps=100000", "train.evaluate_every=100000"]
@@ -26,11 +32,26 @@ def results(outputs: Path) -> dict[str, float]:
     return {f.parent.name: f.stat().st_mtime_ns for f in outputs.glob("runs/*/result.json")}
 
 
-def start(outputs: Path, *overrides: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}", *overrides]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """A starter of studies that leaves no process behind, whatever a test finds."""
+    drivers: list[subprocess.Popen[str]] = []
+
+    def start(outputs: Path, *overrides: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+        command = [*prefix, sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        driver = subprocess.Popen([*command, *overrides], cwd=ROOT, text=True, start_new_session=True, **pipes)
+        drivers.append(driver)
+        return driver
+
+    yield start
+    for driver in drivers:
+        for pid in [*workers_of(driver), driver.pid] if driver.poll() is None else []:
+            os.kill(pid, signal.SIGKILL)
+        driver.wait()
 
 
 def wait_for(condition, seconds: float = 60) -> None:  # type: ignore[no-untyped-def]
@@ -48,28 +69,43 @@ def workers_of(driver: subprocess.Popen[str]) -> list[int]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
 
 
-def test_a_study_runs_every_run_once_and_gives_one_tidy_row_each(tmp_path: Path) -> None:
-    overrides = [*TINY, "seed=0,1", f"outputs={tmp_path}"]
-    table = lstmlab.study("variants", overrides).run().table()
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Outputs of a study of three cells and two seeds, done by a pool of two workers."""
+    outputs = tmp_path_factory.mktemp("finished")
+    lstmlab.study("variants", [*TINY, "seed=0,1", "workers=2", f"outputs={outputs}"]).run()
+    return outputs
+
+
+@pytest.fixture
+def runs(finished: Path, tmp_path: Path) -> Path:
+    """Outputs that hold the runs of that study, and no table yet."""
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    return tmp_path
+
+
+def test_a_study_runs_every_run_once_and_gives_one_tidy_row_each(finished: Path) -> None:
+    overrides = [*TINY, "seed=0,1", f"outputs={finished}"]
+    table = lstmlab.study("variants", overrides).table()
     assert list(table.status) == ["done"] * 6
     assert set(zip(table.cell, table.seed, strict=True)) == {
         (c, s) for c in ("vanilla", "peephole", "coupled") for s in (0, 1)
     }
     assert {"task", "cell", "seed", "status", "parameters", "metric", "value", "seconds"} <= set(table.columns)
     assert table.value.notna().all()
-    before = results(tmp_path)
+    before = results(finished)
     again = lstmlab.study("variants", overrides).run()
-    assert results(tmp_path) == before, "a second call trains nothing"
+    assert results(finished) == before, "a second call trains nothing"
     pd.testing.assert_frame_equal(again.table(), table)
-    written = pd.read_parquet(tmp_path / "variants" / "results.parquet")
+    written = pd.read_parquet(finished / "variants" / "results.parquet")
     pd.testing.assert_frame_equal(written, table)
-    assert len(pd.read_csv(tmp_path / "variants" / "results.csv")) == 6
+    assert len(pd.read_csv(finished / "variants" / "results.csv")) == 6
 
 
-def test_a_study_s_run_is_the_same_as_a_single_one_to_the_last_bit(tmp_path: Path) -> None:
+def test_a_study_s_run_is_the_same_as_a_single_one_to_the_last_bit(finished: Path, tmp_path: Path) -> None:
     """Worker or notebook, pool or alone: equal metrics, equal weights."""
-    pooled = lstmlab.study("variants", [*TINY, "cell=peephole", "seed=3", f"outputs={tmp_path / 'a'}"]).run()
-    alone = lstmlab.run([*TINY, "cell=peephole", "seed=3", f"outputs={tmp_path / 'b'}"])
+    pooled = lstmlab.study("variants", [*TINY, "cell=peephole", "seed=1", f"outputs={finished}"])
+    alone = lstmlab.run([*TINY, "cell=peephole", "seed=1", f"outputs={tmp_path}"])
     (other,) = pooled.runs("adding", "peephole")
     assert other.result["value"] == alone.result["value"]
     weights = "weights.safetensors"
@@ -90,8 +126,8 @@ def test_one_failing_run_does_not_take_the_others_along_and_is_retried(tmp_path:
 
 
 @needs_proc
-def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
-    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0", "workers=1")
+def test_a_killed_worker_costs_its_run_only(tmp_path: Path, start: Start) -> None:
+    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0")
     wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")) and workers_of(driver))
     os.kill(workers_of(driver)[0], signal.SIGKILL)
     _, said = driver.communicate(timeout=60)
@@ -102,9 +138,9 @@ def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
 
 
 @needs_proc
-def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path) -> None:
-    options = [*TINY[:1], "task.samples=50", "task.epoch=64", "task.length=10", "train.steps=150", "seed=0,1,2,3"]
-    driver = start(tmp_path, *options, "workers=1", "cell=vanilla")
+def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path, start: Start) -> None:
+    options = [o for o in TINY if not o.startswith("train.")] + ["train.steps=150", "seed=0,1,2,3"]
+    driver = start(tmp_path, *options, "cell=vanilla")
     wait_for(lambda: len(results(tmp_path)) >= 1)
     pids = workers_of(driver)
     os.kill(driver.pid, signal.SIGKILL)
@@ -118,19 +154,53 @@ def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path) -> 
     assert {k: after[k] for k in kept} == kept, "what was finished is not trained again"
 
 
-def test_ctrl_c_stops_with_a_message_and_the_finished_runs(tmp_path: Path) -> None:
-    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0,1,2")
-    wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")))
+IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script's `command &` starts it
+
+
+@needs_proc
+def test_ctrl_c_ends_a_study_with_a_message_its_finished_runs_and_its_workers(tmp_path: Path, start: Start) -> None:
+    """Also where the signal was ignored when the study was started."""
+    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0,1,2", "workers=2", prefix=IGNORING)
+    wait_for(lambda: len(list(tmp_path.glob("runs/*/config.yaml"))) == 2)
+    pids = workers_of(driver)
     os.kill(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=30)
     assert driver.returncode == 130
     assert "interrupted; finished runs are kept" in said
     assert "Traceback" not in said
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert len(pids) == 2
 
 
-def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continues(full_disk: Path) -> None:
+def test_a_worker_that_is_being_started_can_be_stopped(tmp_path: Path) -> None:
+    """What interrupts a study while a process starts ends that process too."""
+    study = lstmlab.study("variants", [*SLOW, "cell=vanilla", "seed=0", f"outputs={tmp_path}"])
+    todo: queue.SimpleQueue[Spec] = queue.SimpleQueue()
+    todo.put(study.specs[0])
+    entered = threading.Event()
+
+    class Slow(launch._Worker):
+        def _spawn(self) -> subprocess.Popen[str]:
+            entered.set()
+            time.sleep(0.2)
+            return super()._spawn()
+
+    worker = Slow(todo, queue.SimpleQueue(), study.store)
+    worker.start()
+    entered.wait()
+    worker.stop()
+    worker.join(timeout=20)
+    ended = worker.process.poll()
+    worker.process.kill()
+    assert ended == -signal.SIGTERM
+    assert not worker.is_alive()
+
+
+def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continues(
+    full_disk: Path, start: Start
+) -> None:
     """64 KiB hold the first run's files, not those of all three."""
-    options = [*TINY, "cell.hidden_size=40", "cell=vanilla", "seed=0,1,2", "workers=1"]
+    options = [*TINY, "cell.hidden_size=40", "cell=vanilla", "seed=0,1,2"]
     driver = start(full_disk, *options)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 2
@@ -146,13 +216,13 @@ def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continue
     assert {k: v for k, v in results(full_disk).items() if k in kept} == kept
 
 
-def test_a_damaged_result_stops_a_study_before_it_starts(tmp_path: Path) -> None:
-    overrides = [*TINY, "cell=vanilla", "seed=0,1", f"outputs={tmp_path}"]
-    lstmlab.study("variants", overrides).run()
-    first = sorted(tmp_path.glob("runs/*/result.json"))[0]
+def test_a_damaged_result_stops_a_study_before_it_starts(runs: Path) -> None:
+    first, *_ = runs.glob("runs/*/result.json")
     first.write_text("{")
+    before = results(runs)
     with pytest.raises(StorageError, match="is damaged"):
-        lstmlab.study("variants", overrides).run()
+        lstmlab.study("variants", [*TINY, "seed=0,1,2", f"outputs={runs}"]).run()
+    assert results(runs) == before
 
 
 @pytest.mark.parametrize(
@@ -173,9 +243,9 @@ def test_bad_overrides_are_refused_before_anything_starts(tmp_path: Path, overri
 
 
 def test_a_narrowed_study_says_that_the_table_holds_less_than_before(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    runs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    overrides = [*TINY, "cell=vanilla", f"outputs={tmp_path}"]
+    overrides = [*TINY, "cell=vanilla", f"outputs={runs}"]
     lstmlab.study("variants", [*overrides, "seed=0,1"]).run()
     assert "note:" not in capfd.readouterr().err
     lstmlab.study("variants", [*overrides, "seed=0"]).run()
