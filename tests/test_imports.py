@@ -75,3 +75,9 @@ def test_light_commands_do_not_import_heavy_libraries(code: str) -> None:
     heavy = ["torch", "pandas", "numpy", "hydra", "sympy", "matplotlib", "statsmodels"]
     check = f"{code}\nimport sys\nassert not (found := [m for m in {heavy} if m in sys.modules]), found"
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, cwd=ROOT)
+
+
+def test_the_engine_does_not_import_the_compiler_of_torch() -> None:
+    """It takes more than a second, in every notebook, worker and command."""
+    check = "import sys, lstmlab.engine, lstmlab.studies\nassert 'torch._dynamo' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, cwd=ROOT)

@@ -17,7 +17,7 @@ from lstmlab.cells import Cell, equations
 from lstmlab.engine import compiler, fused, gpu, kernels, reference, scan
 from lstmlab.engine.compiler import CompilerError
 from lstmlab.engine.recurrence import Recurrence, Result
-from lstmlab.memo import memo
+from lstmlab.memo import constant, memo
 
 if TYPE_CHECKING:
     from lstmlab.engine.layer import RNN
@@ -33,7 +33,7 @@ class Path:
     reason: str
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def path(cell: type[Cell], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Path:
     """Return the fastest path that this machine has for a cell; a kernel is built if need be."""
     return _find_path(cell, dtype, device)

@@ -15,6 +15,7 @@ from torch import Tensor
 from lstmlab.cells import Cell
 from lstmlab.engine import kernels, reference
 from lstmlab.engine.recurrence import Recurrence, Result, Weights
+from lstmlab.memo import constant
 
 OPTIONS = ("lengths", "resets", "drop", "zones", "zone")  # tensors that may be left out, and need no gradient
 DIFFERENTIABLE = ("x", "weight_ih", "weight_hh", "bias", "vectors", "initial", "starts")
@@ -53,7 +54,7 @@ def _rounding(device: str) -> str:
     return "" if device == "cpu" and rounded == "float16" else rounded
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def _key(cell: type[Cell]) -> str:
     key = f"{cell.__qualname__}@{id(cell):x}"
     _cells[key] = cell

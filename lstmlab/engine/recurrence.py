@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lstmlab.cells import Cell
+from lstmlab.memo import constant
 
 Norm = Callable[[Tensor, int, Tensor | None], Tensor]  # (value, step, alive) -> normalised value
 Result = tuple[Tensor, tuple[Tensor, ...]]  # outputs (T, B, O) and final states
@@ -74,7 +75,7 @@ class Recurrence:
         return None if self.lengths is None else alive(self.lengths, self.x)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def parts_of(cell: type[Cell]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return which states and vectors, and which norms, the step of a cell takes."""
     return tuple(k for k in cell.keywords() if k not in cell.norms()), cell.norms()

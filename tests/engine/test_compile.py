@@ -9,6 +9,7 @@ from parity import assert_equal, everything, only_fused, states_of, threads, twi
 from torch import Tensor, nn
 
 from lstmlab.engine import RNN, fused
+from lstmlab.memo import constant
 
 some_cells = pytest.mark.parametrize("cell", ["vanilla", "fgr", "gru", "mingru", "slstm"])
 GIVEN = {"lengths": torch.tensor([6, 2, 0, 5]), "list": [6, 2, 0, 5]}
@@ -144,3 +145,12 @@ def test_the_operator_keeps_the_rules_of_torch_library(cell: Any, keep: bool) ->
     """Its schema, its shapes and its derivative hold under every check that torch has for operators."""
     with threads(2):
         torch.library.opcheck(torch.ops.lstmlab.recurrence.default, samples(cell, keep))
+
+
+def test_our_mark_of_a_constant_is_torch_s_own() -> None:
+    def ours() -> None: ...
+
+    def theirs() -> None: ...
+
+    torch.compiler.assume_constant_result(theirs)
+    assert vars(constant(ours)) == vars(theirs)

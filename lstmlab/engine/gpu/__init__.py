@@ -16,11 +16,12 @@ from lstmlab.cells import Cell
 from lstmlab.engine import fused
 from lstmlab.engine.compiler import CompilerError
 from lstmlab.engine.gpu import build, operators
+from lstmlab.memo import constant
 
 fused.register("cuda", operators.forward, operators.backward)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def missing_for(cell: type[Cell]) -> str:
     """Return what this machine lacks for the kernels of a cell, in words; empty if nothing."""
     if not torch.cuda.is_available():
