@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lstmlab import registry
+from lstmlab.errors import LstmlabError
 from lstmlab.registry import NameClashError, Registry, UnknownNameError
 
 
@@ -61,6 +62,11 @@ def test_every_entry_says_what_it_is_and_where_it_comes_from(kind: Registry) -> 
 @pytest.mark.parametrize("name", list(registry.dataset))
 def test_every_dataset_states_its_facts(name: str) -> None:
     data = registry.dataset.get(name)()
-    for fact in ("title", "kind", "licence", "source", "citation"):
+    for fact in ("title", "kind", "licence", "source", "citation", "tasks", "size"):
         assert getattr(data, fact), fact
-    assert data.version == registry.dataset.get(name)().version
+    assert data.kind in ("embedded", "generated", "download", "file")
+    if data.kind == "file":
+        with pytest.raises(LstmlabError, match=r"task\.path=FILE"):
+            data.content()
+    else:
+        assert data.version == registry.dataset.get(name)().version

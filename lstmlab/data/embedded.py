@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lstmlab.data._dataset import Dataset
+from lstmlab.data.tables import TimeTable
 from lstmlab.registry import dataset
 
 if TYPE_CHECKING:
@@ -36,6 +37,34 @@ class CO2(Dataset):
     def content(self) -> bytes:
         """Return the values' bytes."""
         return self.load().to_numpy("float64").tobytes()
+
+
+@dataset("sea_surface_temperature")
+class SeaSurfaceTemperature(Dataset):
+    """Monthly sea-surface temperature off Peru and Ecuador, 1950 to 2010: El Niño's, from statsmodels."""
+
+    tasks = ("weather",)
+    size = "732 months"
+    title = "Averaged monthly sea surface temperature of the Pacific Ocean (Niño 1+2: 0-10° South, 80-90° West)"
+    kind = "embedded"
+    licence = "public domain (as stated in statsmodels.datasets.elnino)"
+    source = "statsmodels.datasets.elnino"
+    citation = "National Oceanic and Atmospheric Administration, National Weather Service, ERSST.V3B and Niño indices"
+    quantity = "sea-surface temperature (°C)"
+
+    def load(self) -> TimeTable:
+        """Return one series with the column ``temperature``, a row a month."""
+        import pandas as pd
+        import statsmodels.datasets.elnino as elnino
+
+        years = elnino.load_pandas().data.set_index("YEAR")
+        months = pd.date_range(f"{int(years.index[0])}-01-01", periods=years.size, freq="MS", name="time")
+        frame = pd.DataFrame({"temperature": years.to_numpy("float64").ravel()}, index=months)
+        return TimeTable({"": frame}, "temperature", self.quantity, "°C")
+
+    def content(self) -> bytes:
+        """Return the values' bytes."""
+        return self.load().series[""].to_numpy("float64").tobytes()
 
 
 @dataset("cpython_reference")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lstmlab.schema import TaskConfig, option
@@ -42,3 +43,24 @@ class TimeTable:
     unit: str
     known: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def read_table(path: str | Path, config: TableConfig, training: bool = True) -> TimeTable:
+    """Read a CSV file with a column of times.
+
+    Separator, decimal comma and the way in which dates are written are found; what can be read in two
+    ways is refused. Rows are sorted, equal ones merged, times between them inserted with missing values,
+    columns of text left out: `TimeTable.notes` counts all of it. Times that name their zone, or that
+    ``config.timezone`` gives one, are in UTC. Days without weekends stay as they are: each row is a step.
+
+    Args:
+        path: CSV in UTF-8, or UTF-16 with its mark, with a header.
+        config: which columns are what; ``target`` may be None where one column of numbers is left.
+        training: refuse a target in which nothing can be learnt.
+
+    Raises:
+        LstmlabError: for a file that cannot be used, with line or column and what is expected.
+    """
+    from lstmlab.data.csv_reader import read_csv
+
+    return read_csv(Path(path).expanduser(), config, training)
