@@ -2,6 +2,5 @@
 
 from lstmlab.data._dataset import Dataset
 from lstmlab.data.embedded import CO2, CPythonReference
-from lstmlab.data.generated import Adding
 
-__all__ = ["CO2", "Adding", "CPythonReference", "Dataset"]
+__all__ = ["CO2", "CPythonReference", "Dataset"]
