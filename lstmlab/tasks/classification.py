@@ -86,7 +86,9 @@ class Classification(Task):
             ax.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
             for (row, column), count in np.ndenumerate(counts):
                 if count:
-                    ax.text(column, row, count, ha="center", va="center", fontsize=6, color="w" if row == column else "k")
+                    ax.text(
+                        column, row, count, ha="center", va="center", fontsize=6, color="w" if row == column else "k"
+                    )
             ax.set_xticks(range(len(self.classes)), self.classes, fontsize=7)
             ax.set_yticks(range(len(self.classes)), self.classes, fontsize=7)
             ax.set(title=name, xlabel="answer", ylabel="truth")

@@ -50,7 +50,9 @@ class GeneratedLabelling(Generated):
         shares = np.bincount(train[train != UNCOUNTED], minlength=self.labels) / (train != UNCOUNTED).sum()
         counted = targets[targets != UNCOUNTED]
         entropy = -np.log(shares[counted]).mean()
-        return {"guess": {"accuracy": 100 * float((counted == shares.argmax()).mean()), "cross-entropy": float(entropy)}}
+        return {
+            "guess": {"accuracy": 100 * float((counted == shares.argmax()).mean()), "cross-entropy": float(entropy)}
+        }
 
     def by_step(self, model: nn.Module, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Return the steps that count, and the accuracy (%) at each of them."""

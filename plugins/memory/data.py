@@ -16,10 +16,38 @@ if TYPE_CHECKING:
     Split = tuple[np.ndarray, np.ndarray]  # images (count, side, side) of bytes or grey levels, and their digits
 
 RECALLED = 10  # symbols to be repeated in the copying problem
-CONVNET = "https://raw.githubusercontent.com/karpathy/convnetjs/b0d19208e1a7a578fd3988b0829109d5f8720ec4/demo/mnist/"
+CONVNET = "https://raw.githubusercontent.com/karpathy/convnetjs/b0d19208e1a7a578fd3988b0829109d5f8720ec4/demo/mnist/mnist_batch_"
 TCN = (
     "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/"
     "TCN/mnist_pixel/data/mnist/raw/"
+)
+
+BATCHES = (  # SHA-256 and size of each PNG of 3,000 images
+    ("54d39dfaf0057158346bcabe733a4a93a8a02595adf2496abe8123c7eed85457", 495297),
+    ("de5ff3ee0fb8052d80c8124a61dbd9896a10cec11237ceae61cd4d8053288bb0", 498109),
+    ("14578a89cd497e00403c345c7b6523995f84f7a30561de28b238483364f6c1cd", 491559),
+    ("2d6161d591840118584158b98df72203b16373a92602a1597d837333181de55b", 491048),
+    ("cd84689bd8dfc3737b821097fc604d3b7e8bc125d3cd6a3bb30a7507ef4d7ce5", 495116),
+    ("abf32f587873280bb38c1593d4555b74eac743156569a2e380effd944732102c", 492209),
+    ("20ae1fc9d7381ae9f3f8e93e6f717a829b9c5f2648ab90d859359c34f6df370b", 491444),
+    ("b601118422f7c8cbea0a8daf008b10bbe10c17a3e3162d69db7068bd0f81aadb", 496313),
+    ("b4f82b66b9f155c7ee00e1265ad3f6d6fa10dcf48134f5b7ec650a719e0c07b9", 482615),
+    ("3578cf8893f90d94909250faa124d26df2a015a936bf38e93c8294ea262c74f4", 492964),
+    ("0e115b0b2618bd472aec7aca32a0614ff6804a00c91414ca1ab8926bec1d9d82", 492631),
+    ("47b3c7da91a1a6f6d2be559b7b34144a2b7098dc6e131432b0bed4607f95e5cb", 493716),
+    ("708bb164b1a0fb3ab07ebc57e63ba324af3f311d57f0849a1e105f4ae90f11ad", 497610),
+    ("708bffa630556b78d1954b66198bbb706afefce7c96268970b67c69c1a71968e", 490679),
+    ("1dae86b58155d10c39c9a1103851cc3e830ae4f1d6d8d436dcc8aea24f99eff8", 495981),
+    ("f4e1ba671eaa6cde349d21be84b53967aba199e51dc43358b4ee0defb62a4018", 497969),
+    ("1a6e9e424fab5c1ab0f6df455e8dbda94a132db99a199f27c576babc15b21317", 493644),
+    ("bc37aca4047ce38258e1cce2357d0267dd2bdce930743dd111ee9944081b5cd4", 497062),
+    ("c1a0167b5a8489408ec955a5c3b82f8b9238174ba63006758bd1d8352dac2b98", 488368),
+    ("dcc5166de8a1155640ea4afd5bd4cfef547608d3dea82aeade74bc5e03927dcd", 500873),
+    ("169e1c88c3eeb0393d97294805f9f271ab7c3cf49301fc5168c3129c900c1cd9", 482842),
+)
+LABELS = (
+    ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60008),
+    ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10008),
 )
 
 
@@ -183,29 +211,8 @@ class MNIST(Download):
     source = "https://github.com/karpathy/convnetjs"
     citation = "LeCun, Y., Bottou, L., Bengio, Y. and Haffner, P. (1998), Proc. IEEE 86(11), 2278-2324"
     files = (
-        File("mnist_batch_00.png", "54d39dfaf0057158346bcabe733a4a93a8a02595adf2496abe8123c7eed85457", 495297, (CONVNET + "mnist_batch_0.png",)),
-        File("mnist_batch_01.png", "de5ff3ee0fb8052d80c8124a61dbd9896a10cec11237ceae61cd4d8053288bb0", 498109, (CONVNET + "mnist_batch_1.png",)),
-        File("mnist_batch_02.png", "14578a89cd497e00403c345c7b6523995f84f7a30561de28b238483364f6c1cd", 491559, (CONVNET + "mnist_batch_2.png",)),
-        File("mnist_batch_03.png", "2d6161d591840118584158b98df72203b16373a92602a1597d837333181de55b", 491048, (CONVNET + "mnist_batch_3.png",)),
-        File("mnist_batch_04.png", "cd84689bd8dfc3737b821097fc604d3b7e8bc125d3cd6a3bb30a7507ef4d7ce5", 495116, (CONVNET + "mnist_batch_4.png",)),
-        File("mnist_batch_05.png", "abf32f587873280bb38c1593d4555b74eac743156569a2e380effd944732102c", 492209, (CONVNET + "mnist_batch_5.png",)),
-        File("mnist_batch_06.png", "20ae1fc9d7381ae9f3f8e93e6f717a829b9c5f2648ab90d859359c34f6df370b", 491444, (CONVNET + "mnist_batch_6.png",)),
-        File("mnist_batch_07.png", "b601118422f7c8cbea0a8daf008b10bbe10c17a3e3162d69db7068bd0f81aadb", 496313, (CONVNET + "mnist_batch_7.png",)),
-        File("mnist_batch_08.png", "b4f82b66b9f155c7ee00e1265ad3f6d6fa10dcf48134f5b7ec650a719e0c07b9", 482615, (CONVNET + "mnist_batch_8.png",)),
-        File("mnist_batch_09.png", "3578cf8893f90d94909250faa124d26df2a015a936bf38e93c8294ea262c74f4", 492964, (CONVNET + "mnist_batch_9.png",)),
-        File("mnist_batch_10.png", "0e115b0b2618bd472aec7aca32a0614ff6804a00c91414ca1ab8926bec1d9d82", 492631, (CONVNET + "mnist_batch_10.png",)),
-        File("mnist_batch_11.png", "47b3c7da91a1a6f6d2be559b7b34144a2b7098dc6e131432b0bed4607f95e5cb", 493716, (CONVNET + "mnist_batch_11.png",)),
-        File("mnist_batch_12.png", "708bb164b1a0fb3ab07ebc57e63ba324af3f311d57f0849a1e105f4ae90f11ad", 497610, (CONVNET + "mnist_batch_12.png",)),
-        File("mnist_batch_13.png", "708bffa630556b78d1954b66198bbb706afefce7c96268970b67c69c1a71968e", 490679, (CONVNET + "mnist_batch_13.png",)),
-        File("mnist_batch_14.png", "1dae86b58155d10c39c9a1103851cc3e830ae4f1d6d8d436dcc8aea24f99eff8", 495981, (CONVNET + "mnist_batch_14.png",)),
-        File("mnist_batch_15.png", "f4e1ba671eaa6cde349d21be84b53967aba199e51dc43358b4ee0defb62a4018", 497969, (CONVNET + "mnist_batch_15.png",)),
-        File("mnist_batch_16.png", "1a6e9e424fab5c1ab0f6df455e8dbda94a132db99a199f27c576babc15b21317", 493644, (CONVNET + "mnist_batch_16.png",)),
-        File("mnist_batch_17.png", "bc37aca4047ce38258e1cce2357d0267dd2bdce930743dd111ee9944081b5cd4", 497062, (CONVNET + "mnist_batch_17.png",)),
-        File("mnist_batch_18.png", "c1a0167b5a8489408ec955a5c3b82f8b9238174ba63006758bd1d8352dac2b98", 488368, (CONVNET + "mnist_batch_18.png",)),
-        File("mnist_batch_19.png", "dcc5166de8a1155640ea4afd5bd4cfef547608d3dea82aeade74bc5e03927dcd", 500873, (CONVNET + "mnist_batch_19.png",)),
-        File("mnist_batch_20.png", "169e1c88c3eeb0393d97294805f9f271ab7c3cf49301fc5168c3129c900c1cd9", 482842, (CONVNET + "mnist_batch_20.png",)),
-        File("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60008, (TCN + "train-labels-idx1-ubyte",)),
-        File("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10008, (TCN + "t10k-labels-idx1-ubyte",)),
+        *(File(f"mnist_batch_{n:02}.png", sha, size, (f"{CONVNET}{n}.png",)) for n, (sha, size) in enumerate(BATCHES)),
+        *(File(name, sha, size, (TCN + name,)) for name, sha, size in LABELS),
     )
 
     def load(self) -> dict[str, Split]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lstmlab.data.generated import draw
 
 from lstmlab import registry
 from lstmlab.config import check, compose
-from lstmlab.data.generated import draw
 
 
 @given(st.integers(1, 20), st.integers(2, 60), st.integers(0, 2**32 - 1))
