@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks import Batch
 from lstmlab.tasks.classification import Classification, as_batch
 
-from .data import Split
+if TYPE_CHECKING:
+    from .data import Split
 
 FITTED_ON = 10_000  # images that the logistic regression is fitted on, at most
 
