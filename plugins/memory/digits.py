@@ -25,6 +25,7 @@ class DigitsConfig(TaskConfig):
 
     order: str = option("rows", choices=("rows", "pixels", "permuted"))  # what a step is
     limit: int | None = option(None, low=100)  # training images that are used, the first ones; null: all
+    shift: int = option(0, low=0, high=4)  # pixels by which training images are moved at random, each way
 
 
 class Digits(Classification):
@@ -44,12 +45,13 @@ class Digits(Classification):
 
     @cached_property
     def splits(self) -> dict[str, Split]:
-        """Images (count, steps, features) and digits of each split."""
-        found = {split: (self._sequences(images), labels) for split, (images, labels) in self.dataset.load().items()}
+        """Images (count, side, side) and digits of each split."""
+        found: dict[str, Split] = self.dataset.load()
         images, labels = found["train"]
         return found | {"train": (images[: self.config.limit], labels[: self.config.limit])}
 
-    def _sequences(self, images: np.ndarray) -> np.ndarray:
+    def sequences(self, images: np.ndarray) -> np.ndarray:
+        """Return (count, steps, features) of images, in the order in which they are read."""
         if self.config.order == "rows":
             return images
         pixels = images.reshape(len(images), -1, 1)
@@ -60,7 +62,7 @@ class Digits(Classification):
     @property
     def features(self) -> int:  # type: ignore[override]
         """Values of a step: a row, or one pixel."""
-        return int(self.splits["train"][0].shape[2])
+        return int(self.sequences(self.splits["train"][0][:1]).shape[2])
 
     def labels(self, split: str) -> np.ndarray:
         """Return the digits of a split."""
@@ -72,7 +74,8 @@ class Digits(Classification):
         order = np.arange(len(images)) if random is None else random.permutation(len(images))
         for at in range(0, len(images), batch_size):
             chosen = order[at : at + batch_size]
-            yield as_batch(_grey(images[chosen]), labels[chosen])
+            seen = images[chosen] if random is None else _moved(images[chosen], self.config.shift, random)
+            yield as_batch(self.sequences(_grey(seen)), labels[chosen])
 
     def baselines(self, split: str) -> dict[str, dict[str, float]]:
         """Add a logistic regression on all pixels, which sees the image at once."""
@@ -88,9 +91,19 @@ class Digits(Classification):
 
     def notes(self) -> list[str]:
         """Say what a step is and how many images there are."""
-        _, steps, features = self.splits["train"][0].shape
+        _, steps, features = self.sequences(self.splits["train"][0][:1]).shape
         counts = ", ".join(f"{len(labels):,} {split}" for split, (_, labels) in self.splits.items())
-        return [f"An image is {steps} steps of {features} pixel(s), in the order {self.config.order!r}: {counts}."]
+        return [f"An image is {steps} steps of {features} pixel(s), in the order {self.config.order!r}: {counts}."] + (
+            [f"Training images are moved at random by up to {self.config.shift} pixel(s)."] if self.config.shift else []
+        )
+
+
+def _moved(images: np.ndarray, by: int, random: np.random.Generator) -> np.ndarray:
+    """Return images moved by up to ``by`` pixels up, down, left or right; what comes in is empty."""
+    wide = np.pad(images, ((0, 0), (by, by), (by, by)))
+    corners = random.integers(0, 2 * by + 1, (len(images), 2))
+    side = images.shape[1]
+    return np.stack([image[y : y + side, x : x + side] for image, (y, x) in zip(wide, corners, strict=True)])
 
 
 def _grey(images: np.ndarray) -> np.ndarray:
