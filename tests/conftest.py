@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(1)
+settings.register_profile("untimed", deadline=None)  # other work shares the machine
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = [

@@ -4,14 +4,12 @@ from lstmlab.data._dataset import Dataset
 from lstmlab.data.download import Download
 from lstmlab.data.embedded import CO2, CPythonReference, SeaSurfaceTemperature
 from lstmlab.data.fetch import File
-from lstmlab.data.generated import Adding
 from lstmlab.data.own_file import CSV
 from lstmlab.data.tables import TableConfig, TimeTable, read_table
 
 __all__ = [
     "CO2",
     "CSV",
-    "Adding",
     "CPythonReference",
     "Dataset",
     "Download",

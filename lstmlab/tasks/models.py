@@ -15,7 +15,7 @@ class LastStep(nn.Module):
     def __init__(self, rnn: RNN, output_size: int) -> None:
         super().__init__()
         self.rnn = rnn
-        self.head = nn.Linear(rnn.hidden_size, output_size)
+        self.head = nn.Linear(rnn.output_size, output_size)
 
     def forward(self, inputs: Tensor, state: object = None, lengths: Tensor | None = None) -> tuple[Tensor, object]:
         """Map (batch, time, features) to (batch, output_size)."""
@@ -25,16 +25,16 @@ class LastStep(nn.Module):
 
 
 class EveryStep(nn.Module):
-    """Read symbols, answer at each: embedding, recurrence, linear head."""
+    """Read symbols, answer at each: embedding, recurrence, linear head over ``answers`` (or the vocabulary)."""
 
-    def __init__(self, rnn: RNN, vocabulary: int) -> None:
+    def __init__(self, rnn: RNN, vocabulary: int, answers: int | None = None) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, rnn.input_size)
         self.rnn = rnn
-        self.head = nn.Linear(rnn.hidden_size, vocabulary)
+        self.head = nn.Linear(rnn.output_size * len(rnn.suffixes), answers or vocabulary)
         nn.init.normal_(self.embedding.weight, std=rnn.input_size**-0.5)
 
     def forward(self, inputs: Tensor, state: object = None, lengths: Tensor | None = None) -> tuple[Tensor, object]:
-        """Map (batch, time) symbols to (batch, time, vocabulary) logits."""
+        """Map (batch, time) symbols to (batch, time, answers) logits."""
         output, state = self.rnn(self.embedding(inputs), state, lengths)
         return self.head(output), state

@@ -33,7 +33,7 @@ def study(overrides: list[str]) -> lstmlab.Study:
 def test_a_section_says_verdict_table_figures_and_data_in_order(study: lstmlab.Study) -> None:
     head, table, overview, example, data = section(study, "adding")
     assert head.data.startswith("## adding\n\nAdd the two marked numbers")
-    assert "constant 1" in head.data
+    assert "constant" in head.data
     assert "class='lstmlab'" in table.data
     assert [type(part) for part in (head, table, overview, example, data)] == [Markdown, HTML, SVG, SVG, Markdown]
     assert "licence" in data.data
@@ -77,7 +77,7 @@ def test_a_task_s_own_verdict_replaces_the_usual_sentence(
     monkeypatch.setattr(type(study.tasks["adding"]), "verdict", verdict)
     said = study.report().verdict().data
     assert "nothing to claim of vanilla x 2, peephole x 2." in said
-    assert "constant 1" not in said
+    assert "constant" not in said
 
 
 def test_the_notebook_of_applications_renders_a_section_for_each_task(overrides: list[str], tmp_path: Path) -> None:
