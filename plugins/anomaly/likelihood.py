@@ -39,17 +39,38 @@ def anomaly_likelihood(errors: np.ndarray, reference: np.ndarray, smooth: int, m
     n = len(reference)
     means = trailing_mean(np.concatenate([reference, errors]), smooth)
     if not memory:
-        past = means[:n]
-        return log_tail((means[n:] - past.mean()) / max(past.std(), 1e-9))
-    return log_tail((means - _rolling(means, max(memory, n))[0])[n:] / _rolling(means, max(memory, n))[1][n:])
+        return log_tail((means[n:] - means[:n].mean()) / max(means[:n].std(), 1e-9))
+    width, stop = max(memory, n), np.arange(len(means))
+    mean, deviation = window_moments(means, np.maximum(stop - width, 0), stop)
+    return log_tail((means - mean)[n:] / np.maximum(deviation, 1e-9)[n:])
 
 
-def _rolling(x: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of the ``width`` values before each (time,)."""
-    centred = x - x.mean()  # sums of squares lose digits where the mean is large
-    sums = [np.concatenate([[0.0], np.cumsum(centred**k)]) for k in (1, 2)]
-    stop = np.arange(len(x))
-    start = np.maximum(stop - width, 0)
+def windowed_gaussian(values: np.ndarray, size: int = 6400, step: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distance of each value from the mean of those before it, and the same in their standard deviations.
+
+    NAB's baseline of this name (nab/detectors/gaussian/windowedGaussian_detector.py) with its sizes: the mean is
+    that of all values so far until there are ``size``, then of a window that moves on every ``step`` values.
+    """
+    at = np.arange(len(values))
+    start = np.maximum(at - size, 0) // step * step
+    mean, deviation = window_moments(values, start, np.minimum(at, start + size))
+    distance = np.where(at > 0, np.abs(values - mean), 0.0)
+    return distance, distance / np.where(deviation < 1e-9 * np.abs(values).max(), 1e-6, deviation)
+
+
+def threshold(scores: np.ndarray, rate: float) -> float:
+    """Return the score above which there is an alarm, from ``scores`` of normal data (time,).
+
+    That is the score which the Gaussian tail gives to the false alarm rate ``rate``; or, where errors have heavier tails
+    than that, the score which ``rate`` of the normal data exceed. With fewer than 1 / ``rate`` of them it is their largest.
+    """
+    return max(-math.log10(rate), float(np.quantile(scores, 1 - rate, method="higher")))
+
+
+def window_moments(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of ``x[start:stop]`` for each pair; 0 and 0 of nothing."""
+    offset = x.mean()  # sums of squares lose digits where the mean is large
+    sums = [np.concatenate([[0.0], np.cumsum((x - offset) ** k)]) for k in (1, 2)]
     count = np.maximum(stop - start, 1)
     mean, square = ((s[stop] - s[start]) / count for s in sums)
-    return mean + x.mean(), np.sqrt(np.maximum(square - mean**2, 1e-18))
+    return mean + offset, np.sqrt(np.maximum(square - mean**2, 0))

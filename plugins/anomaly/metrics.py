@@ -76,7 +76,7 @@ def worth(windows: Sequence[Range], length: int, profile: Profile) -> np.ndarray
 
 
 def _sigmoid(y: np.ndarray) -> np.ndarray:
-    return 2 / (1 + np.exp(5 * y)) - 1
+    return 2 / (1 + np.exp(5 * np.minimum(y, 3))) - 1
 
 
 def nab_sum(windows: Sequence[Range], alarms: np.ndarray, profile: Profile) -> float:
@@ -99,12 +99,12 @@ def nab_sum(windows: Sequence[Range], alarms: np.ndarray, profile: Profile) -> f
 def nab_score(truth: Sequence[np.ndarray], alarms: Sequence[np.ndarray], profile: Profile) -> float:
     """Return the NAB score of all series: 0 for a detector that never speaks, 100 for a perfect one; it may be negative.
 
-    Lavin and Ahmad (2015), equation 2.
+    Lavin and Ahmad (2015), equation 2. Without any window it is 100 for silence, else 0.
     """
     windows = [ranges(t) for t in truth]
     count = sum(map(len, windows))
     if not count:
-        return float("nan")
+        return 0.0 if any(a.any() for a in alarms) else 100.0
     raw = sum(nab_sum(w, a, profile) for w, a in zip(windows, alarms, strict=True))
     return 100 * (raw + profile.miss * count) / ((profile.hit + profile.miss) * count)
 
