@@ -20,7 +20,11 @@ SEED, DAYS, NORMAL_DAYS, EACH = 7, 120, 48, 4
 NAB_COMMIT = "https://raw.githubusercontent.com/numenta/NAB/ea702d75cc2258d9d7dd35ca8e5e2539d71f3140/"
 NAB_FILES = (  # name, bytes, SHA-256
     ("ambient_temperature_system_failure", 233_321, "230b68ccca20f59d562afd5d24ad52939c9b784386bed0054018358bf9120581"),
-    ("cpu_utilization_asg_misconfiguration", 539_274, "58ba65dc0737cfbac11b51514476d50c438d44011232144bb8d93f392df58f9f"),
+    (
+        "cpu_utilization_asg_misconfiguration",
+        539_274,
+        "58ba65dc0737cfbac11b51514476d50c438d44011232144bb8d93f392df58f9f",
+    ),
     ("ec2_request_latency_system_failure", 123_428, "98378580aa80157e057c61d59d81daddccc6c65a2c0c800e3f01f603b8215c3f"),
     ("machine_temperature_system_failure", 732_223, "92bf5b87fc7f9bba8ca0b7ec63ccaac8cb4a1371a258e8c29a10ae9c018d82a4"),
     ("nyc_taxi", 265_771, "d8fa6f7f0734bf5c8be12c52a94e20a82664c397d9dec4449156bd453d32856d"),
@@ -86,7 +90,9 @@ def sense(seed: int) -> tuple[np.ndarray, np.ndarray]:
     level = 0.6 * np.sin(2 * np.pi * t / 90) + np.cumsum(random.normal(0, 0.003, n))
     values, kinds = 20 + 4 * (cycle + noise + level), np.zeros(n, int)
     slots = np.linspace(NORMAL_DAYS * DAY, n, EACH * len(FAULTS) + 1).astype(int)
-    for kind, start, stop in zip(random.permutation(np.repeat(range(len(FAULTS)), EACH)), slots, slots[1:], strict=False):
+    for kind, start, stop in zip(
+        random.permutation(np.repeat(range(len(FAULTS)), EACH)), slots, slots[1:], strict=False
+    ):
         first = int(random.integers(start + DAY // 2, stop - int(1.5 * DAY)))
         last = _break(values, FAULTS[kind], first, 20 + 4 * level, random)
         kinds[first:last] = 1 + kind
@@ -98,9 +104,7 @@ def _break(values: np.ndarray, fault: str, at: int, level: np.ndarray, random: n
     sign, size = random.choice([-1, 1]), random.uniform(1, 1.5)
     length = {"spike": 2, "noise burst": DAY // 4}.get(fault, int(random.integers(DAY // 2, DAY)))
     part = slice(at, at + length)
-    if fault == "spike":
-        values[part] += sign * size * 3
-    elif fault == "shift":
+    if fault == "spike" or fault == "shift":
         values[part] += sign * size * 3
     elif fault == "stuck":
         values[part] = values[at]

@@ -34,8 +34,8 @@ def exhibits(
         both = {**models, **rivals}
         shown["What was found in each series"] = tabulate_series(sensors, both)
         shown["NAB score in its three profiles, out of 100"] = tabulate_nab(sensors, both)
-        shown["Precision over recall for all thresholds: a diagnostic, made with labels that no detector has"] = draw_curves(
-            sensors, models, rivals, colours, config.existence
+        shown["Precision over recall for all thresholds: a diagnostic, made with labels that no detector has"] = (
+            draw_curves(sensors, models, rivals, colours, config.existence)
         )
     return shown
 
@@ -51,7 +51,15 @@ def draw_alarms(ax: Axes, sensors: dict[str, Sensor], models: Mapping[str, Score
     low, step = float(values.min()), 0.07 * float(np.ptp(values))
     for row, (cell, scores) in enumerate(models.items(), 1):
         at = np.flatnonzero(scores.alarms[name])
-        ax.plot(times[at], np.full(len(at), low - row * step), "|", ms=6, mew=1.2, color=colours[cell], label=f"alarms: {cell}")
+        ax.plot(
+            times[at],
+            np.full(len(at), low - row * step),
+            "|",
+            ms=6,
+            mew=1.2,
+            color=colours[cell],
+            label=f"alarms: {cell}",
+        )
     ax.set_xlabel("time")
 
 
@@ -96,7 +104,10 @@ def tabulate_series(sensors: dict[str, Sensor], detectors: Mapping[str, Scores])
             firsts = [int(np.argmax(alarms[a:b])) for a, b in ranges(truth) if alarms[a:b].any()]
             wrong = [1 for a, b in ranges(alarms) if not truth[a:b].any()]
             row = {"series": name, "detector": detector, "ranges": len(ranges(truth)), "found": len(firsts)}
-            row |= {"median delay (steps)": float(np.median(firsts)) if firsts else np.nan, "false alarms (ranges)": len(wrong)}
+            row |= {
+                "median delay (steps)": float(np.median(firsts)) if firsts else np.nan,
+                "false alarms (ranges)": len(wrong),
+            }
             rows.append(row | {"false alarms (values)": int((alarms & ~truth).sum())})
     return pd.DataFrame(rows).set_index(["series", "detector"])
 

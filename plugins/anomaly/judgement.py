@@ -17,7 +17,7 @@ class Scores:
 
     Attributes:
         series: name -> score at each time of the split (time,); 0 where the value is missing.
-        errors: name -> how far each value lies from what was expected, in standard deviations of the train part (time,).
+        errors: name -> distance of each value from what was expected (time,), in the train part's deviations.
         threshold: there is an alarm where a score exceeds it; from normal data only.
     """
 
@@ -48,7 +48,7 @@ def judge(scores: Scores, sensors: dict[str, Sensor], split: str, config: Anomal
 
 
 def score_errors(errors: np.ndarray, known: np.ndarray, reference: np.ndarray, config: AnomalyConfig) -> np.ndarray:
-    """Return the scores of errors (time,) that follow the ``reference``, which is of normal data; 0 where not ``known``."""
+    """Return the scores of errors (time,) that follow the ``reference`` of normal data; 0 where not ``known``."""
     scores = np.zeros(len(errors))
     scores[known] = anomaly_likelihood(errors[known], reference, config.smooth, config.memory)
     return scores

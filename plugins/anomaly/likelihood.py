@@ -61,8 +61,8 @@ def windowed_gaussian(values: np.ndarray, size: int = 6400, step: int = 100) -> 
 def threshold(scores: np.ndarray, rate: float) -> float:
     """Return the score above which there is an alarm, from ``scores`` of normal data (time,).
 
-    That is the score which the Gaussian tail gives to the false alarm rate ``rate``; or, where errors have heavier tails
-    than that, the score which ``rate`` of the normal data exceed. With fewer than 1 / ``rate`` of them it is their largest.
+    That is the score which the Gaussian tail gives to the false alarm rate ``rate``; or, where errors have heavier
+    tails than that, the score which a share ``rate`` of the normal data exceeds: the largest, if they are few.
     """
     return max(-math.log10(rate), float(np.quantile(scores, 1 - rate, method="higher")))
 

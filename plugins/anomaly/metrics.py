@@ -85,6 +85,7 @@ def nab_sum(windows: Sequence[Range], alarms: np.ndarray, profile: Profile) -> f
     Args:
         windows: within the scored rows, which ``alarms`` are.
         alarms: when the detector gives an alarm (time,).
+        profile: what hits, misses and false alarms are worth.
     """
     value = worth(windows, len(alarms), profile)
     within = np.zeros(len(alarms), bool)
@@ -97,7 +98,7 @@ def nab_sum(windows: Sequence[Range], alarms: np.ndarray, profile: Profile) -> f
 
 
 def nab_score(truth: Sequence[np.ndarray], alarms: Sequence[np.ndarray], profile: Profile) -> float:
-    """Return the NAB score of all series: 0 for a detector that never speaks, 100 for a perfect one; it may be negative.
+    """Return the NAB score of all series: 0 for a detector that never speaks, 100 for a perfect one, or less than 0.
 
     Lavin and Ahmad (2015), equation 2. Without any window it is 100 for silence, else 0.
     """
@@ -126,9 +127,11 @@ def best_nab_score(truth: Sequence[np.ndarray], scores: Sequence[np.ndarray], pr
         order = np.argsort(-s[~t])
         total += _reached(s[~t][order], np.cumsum(value[~t][order]), 0.0, levels)
     best = int(np.argmax(total))
-    return 100 * (float(total[best]) + profile.miss * count) / ((profile.hit + profile.miss) * count), float(levels[best])
+    return 100 * (float(total[best]) + profile.miss * count) / ((profile.hit + profile.miss) * count), float(
+        levels[best]
+    )
 
 
 def _reached(falling: np.ndarray, values: np.ndarray, before: float, levels: np.ndarray) -> np.ndarray:
-    """Return for each level the value at the last of the ``falling`` scores that reach it, or ``before`` if none does."""
+    """Return for each level the value at the last of the ``falling`` scores that reach it, else ``before``."""
     return np.concatenate([[before], values])[np.searchsorted(-falling, -levels, side="right")]

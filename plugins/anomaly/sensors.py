@@ -74,7 +74,7 @@ def read_sensors(table: TimeTable, config: AnomalyConfig) -> dict[str, Sensor]:
     """Return the series of a table by name.
 
     Raises:
-        LstmlabError: when a series is too short, has no values or does not change within its normal part, or its labels are
+        LstmlabError: when a series is too short or does not change within its normal part, or its labels are
             not 0 and 1.
     """
     return {name: _sensor(name, frame, table.target, config) for name, frame in table.series.items()}
@@ -89,15 +89,15 @@ def _sensor(name: str, frame: pd.DataFrame, target: str, config: AnomalyConfig) 
     if train < need + FEWEST or normal - train < FEWEST or n - normal < FEWEST:
         raise LstmlabError(
             f"{where}: {n} values give {train} to train on, {normal - train} to calibrate on and {n - normal} to test "
-            f"on. Expected: at least {need + FEWEST} (task.window, task.horizon and {FEWEST} more), {FEWEST} and {FEWEST}. "
-            "Choose a smaller task.window, or another task.normal or task.validation."
+            f"on. Expected: at least {need + FEWEST} (task.window, task.horizon and {FEWEST} more), {FEWEST} and "
+            f"{FEWEST}. Choose a smaller task.window, or another task.normal or task.validation."
         )
     raw = frame[target]
     known = raw.iloc[:train].dropna()
     if known.nunique() < 2 or raw.iloc[train:normal].nunique() < 2:
         raise LstmlabError(
-            f"{where}: {target} has fewer than two different values in its first {train} or in the {normal - train} that "
-            "follow, so there is no normal behaviour to learn. Choose a larger task.normal, or leave this series out."
+            f"{where}: {target} has fewer than two different values in its first {train} or in the {normal - train} "
+            "that follow: there is no normal behaviour to learn. Choose a larger task.normal, or leave this series out."
         )
     values = raw.ffill().bfill().to_numpy("float64")
     times: pd.DatetimeIndex = frame.index  # type: ignore[assignment]
@@ -110,15 +110,16 @@ def _truth(frame: pd.DataFrame, where: str, label: str | None) -> np.ndarray:
     if label not in frame.columns:
         columns = ", ".join(map(str, frame.columns))
         raise LstmlabError(
-            f"{where}: task.labels={label}: there is no such column of numbers.{nearest(label, map(str, frame.columns))} "
-            f"Expected: a column of 0 (normal) and 1 (anomalous), or task.labels=null. Columns: {columns}."
+            f"{where}: task.labels={label}: there is no such column of numbers."
+            f"{nearest(label, map(str, frame.columns))} Expected: a column of 0 (normal) and 1 (anomalous), "
+            f"or task.labels=null. Columns: {columns}."
         )
     labels = frame[label]
     odd = labels[~(labels.isna() | labels.isin([0, 1]))]
     if len(odd):
         raise LstmlabError(
-            f"{where}: {label} is {odd.iloc[0]:g} at {odd.index[0]}, and neither 0 nor 1 in {len(odd):,} of {len(labels):,} "
-            "rows. Expected: 0 (normal) or 1 (anomalous); empty counts as normal."
+            f"{where}: {label} is {odd.iloc[0]:g} at {odd.index[0]}, and neither 0 nor 1 in {len(odd):,} of "
+            f"{len(labels):,} rows. Expected: 0 (normal) or 1 (anomalous); empty counts as normal."
         )
     return labels.fillna(0).to_numpy() == 1
 
@@ -128,11 +129,17 @@ def describe_sensors(sensors: dict[str, Sensor], label: str | None) -> list[str]
     normal, n = (sum(x) for x in zip(*((s.normal, len(s.values)) for s in sensors.values()), strict=True))
     missing = sum(int(s.missing.sum()) for s in sensors.values())
     within = sum(int(s.truth[: s.normal].sum()) for s in sensors.values())
-    notes = [f"The first {normal:,} of {n:,} values are taken as normal, for training and calibration; labels play no part."]
+    notes = [
+        f"The first {normal:,} of {n:,} values are taken as normal, for training and calibration; labels play no part."
+    ]
     if missing:
-        notes.append(f"{missing:,} missing values were filled with the last one before; they get no score and no alarm.")
+        notes.append(
+            f"{missing:,} missing values were filled with the last one before; they get no score and no alarm."
+        )
     if within:
-        notes.append(f"{within:,} values in the normal part are labelled anomalous; they were learnt as normal all the same.")
+        notes.append(
+            f"{within:,} values in the normal part are labelled anomalous; they were learnt as normal all the same."
+        )
     if label is None:
         notes.append("There are no labels (task.labels=null), so alarms are counted and not judged.")
     return notes

@@ -87,7 +87,7 @@ class Anomaly(Task):
         return {name: self.inputs(name, s.values, s.times) for name, s in self.sensors.items()}
 
     def batches(self, split: str, batch_size: int, random: np.random.Generator | None = None) -> Iterator[Batch]:
-        """Yield the windows that lie within a split, with all that is to be forecast; shuffled if ``random`` is given."""
+        """Yield the windows of a split, with what is to be forecast within it too; shuffled if ``random`` is given."""
         ahead = self.config.horizon if self.config.detector == "forecaster" else 0
         need = self.config.window + ahead
         parts = [self._read[name][s.parts[split]] for name, s in self.sensors.items()]
@@ -158,8 +158,8 @@ class Anomaly(Task):
             *self.dataset.notes(),
             *describe_sensors(self.sensors, self.config.labels),
             f"The threshold is the larger of {-np.log10(self.config.false_alarms):.3g} (a tail probability of "
-            f"{self.config.false_alarms:g}) and the score that as large a share of the validation part exceeds; it is one for "
-            "all series, and no label has a part in it.",
+            f"{self.config.false_alarms:g}) and the score that as large a share of the validation part exceeds; it is "
+            "one for all series, and no label has a part in it.",
         ]
 
     def draw_example(self, ax: Axes, models: dict[str, nn.Module], colours: dict[str, Any]) -> None:
@@ -187,13 +187,20 @@ class Anomaly(Task):
             raw = frame[table.target]
             values, known = raw.ffill().bfill().to_numpy("float64"), raw.notna().to_numpy()
             if len(values) <= detector.lag or not known.any():
-                raise LstmlabError(f"{source}: series {name!r} has {known.sum()} values. Expected: more than {detector.lag}.")
+                raise LstmlabError(
+                    f"{source}: series {name!r} has {known.sum()} values. Expected: more than {detector.lag}."
+                )
             errors = detector.errors(self.inputs(trained, values, frame.index), detector.lag).double().numpy()
             at = list(self.fitted["series"]).index(trained)
             size, reference = _size(errors, detector.spread[at]), self._reference(detector, at)
             scores = score_errors(size, known[detector.lag :], reference, self.config)
             scores = np.concatenate([np.full(detector.lag, np.nan), np.where(known[detector.lag :], scores, np.nan)])
-            answer = {"time": frame.index, "value": raw.to_numpy(), "score": scores, "is_anomaly": scores > float(detector.threshold)}
+            answer = {
+                "time": frame.index,
+                "value": raw.to_numpy(),
+                "score": scores,
+                "is_anomaly": scores > float(detector.threshold),
+            }
             frames.append(pd.DataFrame(({"series": name} if len(table.series) > 1 else {}) | answer))
         return pd.concat(frames, ignore_index=True)
 
@@ -206,8 +213,8 @@ class Anomaly(Task):
         if len(known) == 1:
             return known[0]
         raise LstmlabError(
-            f"{source}: the model knows the series {', '.join(known)}, each with a scale of its own. Expected: one of these "
-            f"as the name of the file, or in the column that task.series names; got {name or source.stem!r}."
+            f"{source}: the model knows the series {', '.join(known)}, each with a scale of its own. Expected: one of "
+            f"these as the name of the file, or in the column that task.series names; got {name or source.stem!r}."
         )
 
 
@@ -217,5 +224,5 @@ def _detector(model: nn.Module) -> Detector:
 
 
 def _size(errors: np.ndarray, spread: Tensor) -> np.ndarray:
-    """Return the root mean square of the components of each error (time, components), each in its spread (components,)."""
+    """Return the root mean square of each error's components (time, components), in spreads (components,)."""
     return np.sqrt(((errors / spread.double().numpy()) ** 2).mean(axis=1))

@@ -36,7 +36,7 @@ def part(name: str) -> Any:
 
 
 def change(task: Any, edit: Any) -> None:
-    """Let the task's dataset give a table in which ``edit(frame)`` has been done, and the task forget the one before."""
+    """Let the task's dataset give a table after ``edit(frame)``, and the task forget the one before."""
     table = task.dataset.load()
     for frame in table.series.values():
         edit(frame)
@@ -56,7 +56,9 @@ def test_labels_change_no_score_and_no_threshold(detector: str) -> None:
     task.evaluate(model, "test"), other.evaluate(same, "test")
     assert (other.sensors["sensor"].truth != task.sensors["sensor"].truth).all()
     assert float(model.threshold) == float(same.threshold) > 0
-    np.testing.assert_array_equal(task.scores(model, "test").series["sensor"], other.scores(same, "test").series["sensor"])
+    np.testing.assert_array_equal(
+        task.scores(model, "test").series["sensor"], other.scores(same, "test").series["sensor"]
+    )
     judgement = part("judgement")
     ours, theirs = (judgement.baselines(t.sensors, "test", t.config) for t in (task, other))
     assert {k: v.threshold for k, v in ours.items()} == {k: v.threshold for k, v in theirs.items()}
@@ -116,7 +118,8 @@ def test_errors_of_the_forecaster_are_those_of_its_forecasts() -> None:
 def test_targets_are_the_values_that_follow() -> None:
     task, _ = make("task.horizon=3")
     batch = next(task.batches("train", 4))
-    assert batch.inputs.shape == (4, 8, 5) and batch.targets.shape == (4, 8, 3)
+    assert batch.inputs.shape == (4, 8, 5)
+    assert batch.targets.shape == (4, 8, 3)
     torch.testing.assert_close(batch.targets[0, :, 0], torch.cat([batch.inputs[0, 1:, 0], batch.targets[0, -1:, 0]]))
     torch.testing.assert_close(batch.targets[0, 2], batch.inputs[0, 3:6, 0])
 
@@ -127,14 +130,17 @@ def test_missing_values_get_no_score_and_are_counted() -> None:
     change(task, lambda frame: frame.iloc.__setitem__((gone, 0), np.nan))
     task.evaluate(model, "test")
     scores = task.scores(model, "test")
-    assert (scores.series["sensor"][20:40] == 0).all() and scores.series["sensor"][19] != 0
+    assert (scores.series["sensor"][20:40] == 0).all()
+    assert scores.series["sensor"][19] != 0
     assert any(note.startswith("20 missing values") for note in task.notes())
 
 
 def test_without_labels_alarms_are_counted_and_not_judged(tmp_path: Path) -> None:
     run = lstmlab.run(["task=anomaly", "task.labels=null", *SHORT, f"outputs={tmp_path}"])
     assert set(run.result["scores"]["test"]) == {"error", "alarms"} == set(run.task.baselines("test")["z-score"])
-    assert list(run.task.exhibits({"vanilla": run.model}, {"vanilla": "k"})) == ["Scores over time; labelled ranges are grey"]
+    assert list(run.task.exhibits({"vanilla": run.model}, {"vanilla": "k"})) == [
+        "Scores over time; labelled ranges are grey"
+    ]
 
 
 def test_exhibits_and_example_are_drawn() -> None:
@@ -146,7 +152,8 @@ def test_exhibits_and_example_are_drawn() -> None:
     task.draw_example(figure.subplots(), {"vanilla": model}, {"vanilla": "C0"})
     shown = task.exhibits({"vanilla": model}, {"vanilla": "C0"})
     table = shown["What was found in each series"]
-    assert (table.ranges == 20).all() and (table.found <= 20).all()
+    assert (table.ranges == 20).all()
+    assert (table.found <= 20).all()
     assert set(shown["NAB score in its three profiles, out of 100"].index) == {"vanilla", *task.baselines("test")}
 
 
@@ -171,7 +178,9 @@ def test_own_file_with_labels_and_predictions_on_new_data(tmp_path: Path) -> Non
     path.unlink()  # the stored run has all that it needs
     answer = run.predict(tmp_path / "new.csv")
     assert list(answer.columns) == ["time", "value", "score", "is_anomaly"]
-    assert len(answer) == 100 and answer.is_anomaly[60] and np.isnan(answer.score[0])
+    assert len(answer) == 100
+    assert answer.is_anomaly[60]
+    assert np.isnan(answer.score[0])
     assert answer.score[:60].max() < answer.score[60]
 
 
@@ -234,9 +243,13 @@ def test_the_best_nab_score_is_the_best_of_all_thresholds() -> None:
     truth[0][20:32], truth[0][60:72], truth[1][40:50] = True, True, True
     scores[0][22], scores[1][44] = 3, 2
     for profile in metrics.PROFILES.values():
-        all_of_them = [metrics.nab_score(truth, [s >= t for s in scores], profile) for t in np.unique(np.concatenate(scores))]
+        all_of_them = [
+            metrics.nab_score(truth, [s >= t for s in scores], profile) for t in np.unique(np.concatenate(scores))
+        ]
         best, level = metrics.best_nab_score(truth, scores, profile)
-        assert best == pytest.approx(max(all_of_them)) == metrics.nab_score(truth, [s >= level for s in scores], profile)
+        assert (
+            best == pytest.approx(max(all_of_them)) == metrics.nab_score(truth, [s >= level for s in scores], profile)
+        )
 
 
 def test_the_threshold_follows_the_gaussian_tail_or_the_heavier_one_of_the_data() -> None:
@@ -262,7 +275,8 @@ def test_the_score_is_the_gaussian_tail_of_the_recent_mean_error(memory: int) ->
     from statistics import NormalDist
 
     expected = -np.log10(NormalDist().cdf(-z)) if z < 8 else scores[t - 200]
-    assert scores[t - 200] == pytest.approx(expected) and (z < 8 or scores[t - 200] > 15)
+    assert scores[t - 200] == pytest.approx(expected)
+    assert z < 8 or scores[t - 200] > 15
 
 
 @pytest.mark.real
@@ -281,7 +295,9 @@ def test_windowed_gaussian_gets_its_published_nab_scores() -> None:
     likelihood, metrics = part("likelihood"), part("metrics")
     for name, sensor in task.sensors.items():
         scores = likelihood.log_tail(likelihood.windowed_gaussian(sensor.values)[1])[sensor.normal :]
-        found = metrics.nab_sum(metrics.ranges(sensor.truth[sensor.normal :]), scores > 12, metrics.PROFILES["standard"])
+        found = metrics.nab_sum(
+            metrics.ranges(sensor.truth[sensor.normal :]), scores > 12, metrics.PROFILES["standard"]
+        )
         assert found == pytest.approx(published.pop(name), abs=1e-9)
     assert not published
 
