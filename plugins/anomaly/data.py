@@ -49,6 +49,7 @@ class FaultySensor(Dataset):
     kind = "generated"
     licence = "none needed: generated from a seed"
     source = "plugins/anomaly/data.py"
+    citation = "none: generated here"
     quantity = "sensor (arbitrary units)"
 
     def load(self) -> TimeTable:

@@ -49,6 +49,7 @@ def draw_alarms(ax: Axes, sensors: dict[str, Sensor], models: Mapping[str, Score
     _shade(ax, sensor)
     ax.plot(times, values, color="0.25", lw=0.6, label=name or "values")
     low, step = float(values.min()), 0.07 * float(np.ptp(values))
+    ax.set_ylim(low - (len(models) + 1) * step, low + 21 * step)  # room for the legend above
     for row, (cell, scores) in enumerate(models.items(), 1):
         at = np.flatnonzero(scores.alarms[name])
         ax.plot(

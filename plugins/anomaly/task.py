@@ -108,8 +108,10 @@ class Anomaly(Task):
         return nn.functional.smooth_l1_loss(output, batch.targets)
 
     def scores(self, model: nn.Module, split: str) -> Scores:
-        """Return what a calibrated model says of a split."""
+        """Return what a model says of a split, after calibrating it if that was never done."""
         detector, found, errors = _detector(model), {}, {}
+        if not detector.threshold:
+            self.calibrate(model)
         for at, (name, sensor) in enumerate(self.sensors.items()):
             part = sensor.parts[split]
             raw = detector.errors(self._read[name][: part.stop], max(part.start, detector.lag)).double().numpy()
