@@ -22,7 +22,7 @@ def example(run: Run) -> SVG:
 
 def learning_curve(run: Run) -> SVG:
     """Draw a run's training loss and validation metric over steps."""
-    colour, metric = colours([run.result["cell"]])[run.result["cell"]], run.task.metric
+    colour, metric = colours([run.result["cell"]])[run.result["cell"]], run.task.watched
 
     def draw(ax: Axes, what: str) -> None:
         rows = run.metrics[run.metrics.split == what]

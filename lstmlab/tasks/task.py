@@ -74,7 +74,7 @@ class Task(ABC):
 
     Attributes:
         Config: dataclass that the group ``task`` is checked against.
-        metrics: the first one is compared, watched for early stopping, and shown in tables.
+        metrics: the first one is compared and, unless `watched` says otherwise, decides when training stops.
         example_title: what the figure of `draw_example` shows.
         causal: the output at a step may depend on this step and those before it only. False for a
             model that reads a whole sequence before it answers (both directions, or one answer).
@@ -98,6 +98,14 @@ class Task(ABC):
     def metric(self) -> Metric:
         """The metric that is compared."""
         return self.metrics[0]
+
+    @property
+    def watched(self) -> Metric:
+        """What decides on the validation split which weights are kept, and when training stops.
+
+        It is another one than `metric` where that cannot be had on validation: anomalies are found on test data only.
+        """
+        return self.metric
 
     @cached_property
     def fitted(self) -> dict[str, Any]:

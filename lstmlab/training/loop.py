@@ -85,9 +85,9 @@ def fit(
             model.eval()
             scores = task.evaluate(model, "validation")
             history.append({"step": step, "split": "validation", **scores})
-            value = scores[task.metric.name]
+            value = scores[task.watched.name]
             since_best += 1
-            if math.isnan(best) or task.metric.improves(value, best):
+            if math.isnan(best) or task.watched.improves(value, best):
                 best, best_step, best_weights, since_best = value, step, _copy(model), 0
         watch(history, step)
         if config.patience is not None and since_best >= config.patience:

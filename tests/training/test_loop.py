@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from lstmlab.config import check, compose
 from lstmlab.errors import TrainingError
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import build
-from lstmlab.tasks import Task
+from lstmlab.tasks import Metric, Task
 from lstmlab.training import Fit, deterministic, fit
 
 
@@ -136,3 +137,14 @@ def test_a_loss_that_is_not_finite_names_step_and_gradient_norm() -> None:
     run = config("train.learning_rate=1e30", "train.clip_norm=null", "train.schedule=constant", "train.steps=20")
     with pytest.raises(TrainingError, match=r"became (nan|inf) at step \d+ \(last gradient norm .*learning_rate"):
         train(run)
+
+
+@pytest.mark.parametrize(("better", "best"), [("lower", min), ("higher", max)])
+def test_weights_are_kept_by_the_metric_that_is_watched(better: str, best: Callable[..., int]) -> None:
+    run = config("train.steps=12")
+    task = registry.task.get("adding")(run.task)
+    task.__class__ = type("Watching", (type(task),), {"watched": Metric("MSE", better=better)})
+    with deterministic(0, 1):
+        done = fit(task, build(task, run.cell, run.engine), run.train, np.random.default_rng(0))
+    values = {row["step"]: row["MSE"] for row in done.history if row["split"] == "validation"}
+    assert done.best_step == best(values, key=lambda step: values[step])
