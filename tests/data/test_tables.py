@@ -72,11 +72,16 @@ def test_a_decimal_comma_is_read_and_noted(read: Read, written: str) -> None:
     assert "Numbers are read with a decimal comma." in table.notes
 
 
+def test_the_separator_is_the_one_that_makes_dates(read: Read) -> None:
+    table = read("day,x,tags;in;this;column\n2024-01-01,1,a;b;c;d\n2024-01-02,2,a;b;c;d\n")
+    assert frame(table)["x"].tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_encodings_and_ends_of_lines(read: Read, encoding: str, ending: str) -> None:
     text = days(1, 2, header="Zeit,Größe").replace("\n", ending)
-    assert frame(read(text.encode(encoding)))["Größe"].tolist() == [1, 2]
+    assert frame(read(text.encode(encoding), time="Zeit"))["Größe"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
