@@ -179,12 +179,14 @@ def test_trading_days_are_steps_without_weekends_and_holidays(read: Read) -> Non
     assert table.notes == ("The step is a trading day; 2 weekdays have none and are no steps.",)
 
 
-def test_weekdays_with_a_long_gap_are_a_grid_of_weekdays(read: Read) -> None:
-    all_days = [day for day in pd.bdate_range("2024-01-01", "2024-06-28") if day.month != 3]
-    table = read("t,x\n" + "".join(f"{day:%Y-%m-%d},{at}\n" for at, day in enumerate(all_days)))
-    assert len(frame(table)) == len(pd.bdate_range("2024-01-01", "2024-06-28"))
+@pytest.mark.parametrize("missing", [slice(100, 115), slice(1, None, 5)], ids=["one long gap", "many days"])
+def test_weekdays_with_gaps_that_no_holidays_make_are_a_grid_of_weekdays(read: Read, missing: slice) -> None:
+    weekdays = pd.bdate_range("2023-01-02", "2024-06-28")
+    there = weekdays.drop(weekdays[missing])
+    table = read("t,x\n" + "".join(f"{day:%Y-%m-%d},{at}\n" for at, day in enumerate(there)))
+    assert frame(table).index.tolist() == weekdays.tolist()
     assert "The step is a weekday." in table.notes
-    assert "21 times had no row; their values are missing." in table.notes
+    assert f"{len(weekdays) - len(there)} times had no row; their values are missing." in table.notes
 
 
 # Time zones
