@@ -72,11 +72,16 @@ def test_a_decimal_comma_is_read_and_noted(read: Read, written: str) -> None:
     assert "Numbers are read with a decimal comma." in table.notes
 
 
+def test_the_separator_is_the_one_that_makes_dates(read: Read) -> None:
+    table = read("day,x,tags;in;this;column\n2024-01-01,1,a;b;c;d\n2024-01-02,2,a;b;c;d\n")
+    assert frame(table)["x"].tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_encodings_and_ends_of_lines(read: Read, encoding: str, ending: str) -> None:
     text = days(1, 2, header="Zeit,Größe").replace("\n", ending)
-    assert frame(read(text.encode(encoding)))["Größe"].tolist() == [1, 2]
+    assert frame(read(text.encode(encoding), time="Zeit"))["Größe"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -174,12 +179,14 @@ def test_trading_days_are_steps_without_weekends_and_holidays(read: Read) -> Non
     assert table.notes == ("The step is a trading day; 2 weekdays have none and are no steps.",)
 
 
-def test_weekdays_with_a_long_gap_are_a_grid_of_weekdays(read: Read) -> None:
-    all_days = [day for day in pd.bdate_range("2024-01-01", "2024-06-28") if day.month != 3]
-    table = read("t,x\n" + "".join(f"{day:%Y-%m-%d},{at}\n" for at, day in enumerate(all_days)))
-    assert len(frame(table)) == len(pd.bdate_range("2024-01-01", "2024-06-28"))
+@pytest.mark.parametrize("missing", [slice(100, 115), slice(1, None, 5)], ids=["one long gap", "many days"])
+def test_weekdays_with_gaps_that_no_holidays_make_are_a_grid_of_weekdays(read: Read, missing: slice) -> None:
+    weekdays = pd.bdate_range("2023-01-02", "2024-06-28")
+    there = weekdays.drop(weekdays[missing])
+    table = read("t,x\n" + "".join(f"{day:%Y-%m-%d},{at}\n" for at, day in enumerate(there)))
+    assert frame(table).index.tolist() == weekdays.tolist()
     assert "The step is a weekday." in table.notes
-    assert "21 times had no row; their values are missing." in table.notes
+    assert f"{len(weekdays) - len(there)} times had no row; their values are missing." in table.notes
 
 
 # Time zones
