@@ -71,7 +71,7 @@ def _metric(study: Study, ax: Axes, task: str) -> None:
 
 
 def _curves(study: Study, ax: Axes, task: str) -> None:
-    metric = study.tasks[task].metric
+    metric = study.tasks[task].watched
     frames = [_validation(r, metric.name) for c in study.config.cells for r in study.runs(task, c)]
     rows = pd.concat(frames)
     cells = list(rows.cell.unique())
