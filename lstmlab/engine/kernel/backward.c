@@ -15,7 +15,7 @@ static void pack_backward(Job *j, int64_t item) {
     int width = panel_width(length, panel) * LANES, sources = of_input ? 1 : SOURCES;
     int64_t summed = of_input ? terms(j, INPUT_RUNS) : terms(j, FEED_RUNS);
     operand *to = (of_input ? j->packed_ih : j->packed_hh) + unit * sources * summed;
-    memset(to, 0, (size_t)(width * sources * summed) * sizeof *to);
+    if (unit + width > length || TOGETHER > 1) memset(to, 0, (size_t)(width * sources * summed) * sizeof *to);
     for (int s = 0; s < sources; s++) {
         const real *from = of_input ? j->weight_ih + unit : j->weight_hh + s * H + unit;
         int64_t stride = sources * length;

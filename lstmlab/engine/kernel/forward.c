@@ -4,12 +4,13 @@
 static void pack_forward(Job *j, int64_t panel) {
     int64_t H = j->hidden, unit = panel * LANES, lanes = smaller(LANES, H - unit);
     operand *to = j->packed_ih + panel * INPUTS * operands(j->features) * LANES;
-    memset(to, 0, (size_t)(INPUTS * operands(j->features) * LANES) * sizeof *to);
+    int gaps = lanes < LANES || TOGETHER > 1; /* places that nothing is packed to, and that must be zero */
+    if (gaps) memset(to, 0, (size_t)(INPUTS * operands(j->features) * LANES) * sizeof *to);
     for (int q = 0, gate = 0; gate < INPUTS; gate += INPUT_GROUPS[q++], to += INPUT_GROUPS[q - 1] * operands(j->features) * LANES)
         for (int g = 0; g < INPUT_GROUPS[q]; g++)
             pack(to + g * LANES, INPUT_GROUPS[q] * LANES, j->weight_ih + ((gate + g) * H + unit) * j->features, 1, j->features, j->features, lanes);
     to = j->packed_hh + panel * SOURCES * FEEDS * operands(H) * LANES;
-    memset(to, 0, (size_t)(SOURCES * FEEDS * operands(H) * LANES) * sizeof *to);
+    if (gaps) memset(to, 0, (size_t)(SOURCES * FEEDS * operands(H) * LANES) * sizeof *to);
     for (int s = 0; s < SOURCES; s++)
         for (int q = 0, gate = 0; gate < FEEDS; gate += FEED_GROUPS[q++], to += FEED_GROUPS[q - 1] * operands(H) * LANES)
             for (int g = 0; g < FEED_GROUPS[q]; g++)

@@ -1,7 +1,9 @@
 /* The weights' gradients: what they are products of is packed for a block of steps, then multiplied. */
 
 /* Where the lines of a share begin among those of a block, in operands: shares never meet in one. */
-static int64_t place(const Job *j, int64_t first, int64_t share) { return operands(first * j->span) + share; }
+static int64_t place(const Job *j, int64_t first, int64_t share) {
+    return operands(first * (j->high - j->low + 1)) + (TOGETHER > 1) * share;
+}
 static int64_t capacity(const Job *j) { return place(j, j->batch, j->threads); }
 /* A gate's rows in `tall`: no TALL of them belong to two gates, be vectors longer than that or shorter. */
 static int64_t tall_rows(int64_t hidden) { return (padded(hidden) + TALL - 1) / TALL * TALL; }

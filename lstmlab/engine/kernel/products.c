@@ -125,7 +125,10 @@ static void pack(operand *to, int width, const real *from, int64_t k_stride, int
     if (k_stride == 1 && columns == LANES)
         for (; k0 + LANES <= count; k0 += LANES) {
             V rows[LANES];
-            for (int c = 0; c < LANES; c++) rows[c] = load(from + k0 + c * column_stride);
+            for (int c = 0; c < LANES; c++) {
+                rows[c] = load(from + k0 + c * column_stride);
+                __builtin_prefetch(from + k0 + c * column_stride + 4 * LANES); /* too many rows for the CPU to foresee */
+            }
             transpose(rows);
             for (int k = 0; k < LANES; k++) store(to + (k0 + k) * width, rows[k]);
         }

@@ -13,7 +13,7 @@ these steps give to the gradients of the weights: nothing as long as the sequenc
 is not kept for the backward pass.
 */
 
-/* A shorter block leaves places that still hold lines of the block before. */
+/* Operands that lie between two shares must be zero; `wide` holds finite numbers there, which is enough. */
 static void clear_lines(const Job *j, int64_t from, int64_t to) {
     for (int64_t panel = 0; panel < GATES * tall_rows(j->hidden) / TALL; panel++)
         memset(j->tall + (panel * capacity(j) + from) * TALL, 0, (size_t)((to - from) * TALL) * sizeof(operand));
@@ -53,7 +53,7 @@ static void backward_share(Job *j, int64_t share) {
     }
     if (j->grad_x) input_gradients(j, &of_input, first, count);
     if (waiting) pack_lines(j, k, lines, bs, (int)waiting);
-    if (j->high - j->low + 1 < j->span) clear_lines(j, k + (waiting > 0), place(j, first + count, share + 1));
+    if (TOGETHER > 1) clear_lines(j, k + (waiting > 0), place(j, first + count, share + 1));
 done:
     release(rows);
     close_fed(&fed);
@@ -98,7 +98,10 @@ int64_t forward(Job *j, Team team) {
 
 int64_t backward(Job *j, Team team) {
     int64_t H = j->hidden, B = j->batch;
-    j->span = smaller(j->steps, B < BACK_LINES ? BACK_LINES / B : 1);
+    int64_t most = B < BACK_LINES ? BACK_LINES / B : 1, blocks = (j->steps + most - 1) / most;
+    j->span = (j->steps + blocks - 1) / blocks;
+    j->low = 0;
+    j->high = j->span - 1; /* as long as a block can be */
     int64_t K = capacity(j), tall = tall_rows(H) * GATES * K, wide = (padded(j->features) + SOURCES * padded(H)) * K;
     j->packed_ih = allocate(padded(j->features) * terms(j, INPUT_RUNS), sizeof(operand));
     j->packed_hh = allocate(padded(H) * SOURCES * terms(j, FEED_RUNS), sizeof(operand));
@@ -108,8 +111,7 @@ int64_t backward(Job *j, Team team) {
     j->carry = allocate(STATES * B * H, sizeof(real));
     if (!j->packed_ih || !j->packed_hh || !j->tall || !j->wide || !j->gradients || !j->carry) j->failed = 1;
     if (!j->failed) {
-        memset(j->tall, 0, (size_t)tall * sizeof(operand));
-        memset(j->wide, 0, (size_t)wide * sizeof(operand));
+        if (TOGETHER > 1) memset(j->wide, 0, (size_t)wide * sizeof(operand));
         memcpy(j->carry, j->grad_finals, (size_t)(STATES * B * H) * sizeof(real));
         together(j, pack_backward, panels_of(H) + (j->grad_x ? panels_of(j->features) : 0), team);
     }
