@@ -42,6 +42,13 @@ class SequenceRegression(Task):
     example_title = "Answers against the truth"
     features = 2
 
+    @classmethod
+    def tiny(cls) -> list[str]:
+        return [
+            *("task.hidden_size=16", "task.length=6", "task.samples=100", "task.epoch=640"),
+            *("train.steps=60", "train.evaluate_every=30"),
+        ]
+
     def model(self, make_rnn: MakeRNN) -> nn.Module:
         """Return a recurrence with one output."""
         return LastStep(make_rnn(self.features), 1)
