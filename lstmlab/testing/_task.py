@@ -19,6 +19,7 @@ from torch import nn
 
 from lstmlab import registry
 from lstmlab.config import check, compose
+from lstmlab.data.tables import TimeTable
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import build
 from lstmlab.studies.execute import execute_run
@@ -84,9 +85,21 @@ class TaskSubject:
         Raises:
             PromiseError: when the type of the data is not known.
         """
+        return self._altered(self.share(*splits))
+
+    @property
+    def rows(self) -> int:
+        """How many there are in the data, in the first series of several."""
+        return len(next(iter(self.raw.series.values())) if isinstance(self.raw, TimeTable) else self.raw)
+
+    def altered_from(self, row: int) -> Task:
+        """Return a task whose raw data are other ones from this row on."""
+        return self._altered(1 - (row - 1.5) / self.rows)  # `spoiled` rounds up and leaves one more as it is
+
+    def _altered(self, share: float) -> Task:
         task = self.make()
         try:
-            changed = spoiled(self.raw, self.share(*splits), np.random.default_rng(0))
+            changed = spoiled(self.raw, share, np.random.default_rng(0))
         except TypeError as error:
             raise PromiseError(
                 f"data of dataset {self.config.task.dataset!r} cannot be altered: {error}",

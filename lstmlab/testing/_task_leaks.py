@@ -69,7 +69,8 @@ def windows_end_before_their_forecast(subject: TaskSubject) -> str | None:
     """Of a forecast: with other data in the test part, what the first test window sees stays the same."""
     if callable(subject.raw) or isinstance(subject.raw, dict) or not hasattr(subject.config.task, "horizon"):
         return "only for tasks with a horizon, on a table or series"
-    (before,), (after,) = (subject.batches("test", 1, t) for t in (subject.task, subject.altered("test")))
+    before = subject.batches("test", 1)[0]
+    after = subject.batches("test", 1, subject.altered_from(_first_forecast(subject, before)))[0]
     expect(
         torch.equal(before.inputs[0].nan_to_num(), after.inputs[0].nan_to_num()),
         "the first test window sees values of the time that it forecasts",
@@ -130,6 +131,20 @@ def padding_changes_nothing(subject: TaskSubject) -> str | None:
         "average the loss over real steps only (batch.lengths, or cross_entropy's ignore_index)",
     )
     return None
+
+
+def _first_forecast(subject: TaskSubject, before: Batch) -> int:
+    """Return the row of the data where the forecast of the first test window begins, however its author rounds.
+
+    It is so many rows before the last one on which the window's targets depend.
+    """
+    horizon = int(subject.config.task.horizon)
+    start = math.ceil(subject.rows * (1 - subject.share("test")))
+    for last in range(start + horizon + 1, start - 3, -1):
+        after = subject.batches("test", 1, subject.altered_from(last))[0]
+        if not torch.equal(after.targets[0].nan_to_num(), before.targets[0].nan_to_num()):
+            return last - horizon + 1
+    return start + 1
 
 
 def _others(inputs: Tensor, random: torch.Generator) -> Tensor:
