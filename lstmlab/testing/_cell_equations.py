@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import torch
 from latex2mathml.converter import convert
 from torch import nn
+from torch.autograd.gradcheck import GradcheckError
 
 from lstmlab.cells import CellError, equations
 from lstmlab.engine import RNN
@@ -67,18 +68,21 @@ def gradients_are_right(subject: CellSubject) -> None:
 
     try:
         torch.autograd.gradcheck(compute, (x, *hx, *rnn.parameters()), fast_mode=True)
-    except torch.autograd.gradcheck.GradcheckError as error:  # type: ignore[attr-defined]
+    except GradcheckError as error:
         first = str(error).strip().splitlines()[0]
         raise PromiseError(f"gradients differ from finite differences: {first}", f"detach nothing; {SAME}") from None
 
 
 def everything_learns(subject: CellSubject) -> None:
-    """No weight, and not the input, is without influence on the output."""
+    """No gate, no weight, and not the input, is without influence on the output."""
     rnn, x = subject.layer(**STACKED), subject.inputs().requires_grad_()
     output = results(rnn, x, states_of(rnn, BATCH))[0]
     named = dict(rnn.named_parameters()) | {"input": x}
     gradients = torch.autograd.grad(output.square().sum(), list(named.values()), allow_unused=True)
-    idle = [k for k, g in zip(named, gradients, strict=True) if g is None or not g.any()]
+    found = dict(zip(named, gradients, strict=True))
+    # The matrices hold all gates; of the biases, each gate has its own.
+    found |= {f"gate {gate}": g for gate, g in zip(subject.cell.gates, found["bias_l0"].split(HIDDEN), strict=True)}
+    idle = [k for k, g in found.items() if g is None or not g.any()]
     expect(not idle, f"without influence: {', '.join(idle)}", "let them count in step(), or do not declare them")
 
 

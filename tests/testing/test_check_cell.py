@@ -58,7 +58,7 @@ class Idle(Cell):
     states = ("h",)
 
     def step(self, f: Any, g: Any, *, h: Any) -> dict[str, Any]:
-        return {"h": tanh(g) + 0.0 * f + 0.5 * h}
+        return {"h": tanh(g) + (f - f) + 0.5 * h}
 
 
 class BatchMean(Base):
@@ -108,10 +108,10 @@ class Unprintable(Cell):
     """Has a name that LaTeX cannot take."""
 
     gates = ("g",)
-    states = ("h__x",)
+    states = ("_h",)
 
-    def step(self, g: Any, *, h__x: Any) -> dict[str, Any]:
-        return {"h__x": tanh(g) + 0.5 * h__x}
+    def step(self, g: Any, *, _h: Any) -> dict[str, Any]:
+        return {"_h": tanh(g) + 0.5 * _h}
 
 
 class Undocumented(Base):
@@ -134,7 +134,7 @@ BROKEN = [
     ("engines_agree", OtherOnTensors, "reference differ in torch.float32: output"),
     ("engines_agree", Detached, "grad x"),
     ("gradients_are_right", Detached, "finite differences"),
-    ("everything_learns", Idle, "without influence"),
+    ("everything_learns", Idle, "without influence: gate f"),
     ("lengths_are_respected", BatchMean, "gives other numbers than alone"),
     ("padding_changes_nothing", Remembering, "padding changes"),
     ("no_leak_from_the_future", Remembering, "inputs after step 0 change outputs up to it"),
@@ -143,11 +143,10 @@ BROKEN = [
     ("state_goes_on", Remembering, "two halves"),
     ("rows_are_independent", BatchMean, "rows of a batch mix"),
     ("layers_and_directions_stack", Remembering, "backward direction"),
-    ("layers_and_directions_stack", Summed, "shapes"),
     ("weights_round_trip", Hidden, "other numbers"),
     ("long_sequences_stay_finite", Exploding, "after 200 steps not finite: output"),
     ("forget_bias_keeps", Inverted, "with forget_bias=6"),
-    ("latex_renders", Unprintable, "what is shown"),
+    ("latex_renders", Unprintable, "DoubleSubscriptsError"),
     ("summary_is_there", Undocumented, "no docstring"),
 ]
 
