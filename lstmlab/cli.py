@@ -19,6 +19,7 @@ The shortest way to a result:
   lstmlab report study=variants        train what is missing, then render the comparison
   lstmlab list                         cells, tasks, datasets that can be named
   lstmlab data list                    datasets: size, licence, and which of them are here
+  lstmlab check NAME                   does a task or cell of yours keep the contract?
   lstmlab bench                        how fast every cell is on this machine
 
 Overrides are Hydra's: group=choice or key=value.
@@ -91,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
             description=text,
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name not in ("run", "bench", "predict", "data"),  # these have their own
+            add_help=name not in ("run", "bench", "predict", "data", "check"),  # these have their own
         )
         command.set_defaults(function=function)
         if name == "list":
@@ -237,6 +238,22 @@ def bench(rest: Sequence[str]) -> int:
     return 1 if failures else 0
 
 
+def check(rest: Sequence[str]) -> int:
+    """Run every check of a task or a cell, and say what to do for each that fails."""
+    parser = argparse.ArgumentParser(prog="lstmlab check", description=COMMANDS["check"][1])
+    parser.add_argument("name", metavar="NAME", help="a task or a cell, as `lstmlab list` shows it")
+    parser.add_argument("--cell", default="vanilla", help="what a task is trained with (default: vanilla)")
+    given = parser.parse_args(rest)
+    _warn_of_plugins()
+    from lstmlab.testing import report
+
+    failed = False
+    for outcome in report(given.name, given.cell):
+        failed |= outcome.broken is not None
+        print(outcome, flush=True)
+    return int(failed)
+
+
 def _study(rest: Sequence[str]) -> Study:
     from lstmlab.studies import Study
 
@@ -261,5 +278,6 @@ COMMANDS = {
     "report": (report, "Run what is missing of a study and render its report.", STUDY),
     "predict": (predict, "Let the model of a finished run answer new data.", ""),
     "data": (data, "List the datasets and where they are, or fetch one. Files are found by their hash.", ""),
+    "check": (check, "Check a task or a cell against its contract. Each check that fails says what to do.", ""),
     "bench": (bench, "Time every cell against torch's own layers.", ""),
 }

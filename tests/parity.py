@@ -1,4 +1,4 @@
-"""The same layer on its fused path and on the reference: all that both compute, side by side."""
+"""The same layer on its fused path and on the reference."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
-from torch import Tensor
 
 from lstmlab import registry
 from lstmlab.cells import Cell, equations
 from lstmlab.engine import RNN, compiler, dispatch, reference, scan
+from lstmlab.testing.parity import TOLERANCE, assert_equal, everything, states_of
+
+__all__ = ["TOLERANCE", "assert_equal", "everything", "states_of"]  # from there, for the tests that import them here
 
 ELEMENTWISE = [name for name in registry.cell if equations(registry.cell.get(name)).is_elementwise]
-TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}  # of the largest value of a tensor
 every_fused = pytest.mark.parametrize("cell", ELEMENTWISE)
 every_dtype = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float32", "float64"])
 
@@ -40,13 +41,6 @@ def twins(
                 parameter += torch.randn_like(parameter) * 0.3
     plain.load_state_dict(fast.state_dict())
     return fast.to(dtype), plain.to(dtype)
-
-
-def states_of(rnn: RNN, batch: int) -> tuple[Tensor, ...]:
-    """Return random initial states; a normaliser n is above 0, or the output would have a pole."""
-    count, dtype = rnn.num_layers * len(rnn.suffixes), rnn.weights().bias.dtype
-    drawn = {k: torch.randn(count, batch, rnn.width(k), dtype=dtype) for k in rnn.cell.states}
-    return tuple(v.abs() + 1 if k == "n" else v for k, v in drawn.items())
 
 
 @contextmanager
@@ -75,35 +69,6 @@ def threads(count: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def everything(
-    rnn: RNN, x: Tensor, hx: tuple[Tensor, ...] | None = None, lengths: Any = None, resets: Tensor | None = None
-) -> dict[str, Tensor]:
-    """Return output, final states and the gradients of all that is differentiable, with random masks of one seed."""
-    x = x.detach().requires_grad_()
-    hx = None if hx is None else tuple(s.detach().requires_grad_() for s in hx)
-    torch.manual_seed(7)
-    output, states = rnn(x, hx, lengths, resets)
-    results = (output, *(states if isinstance(states, tuple) else (states,)))
-    named = {"grad x": x} | {f"grad {k}": p for k, p in rnn.named_parameters()}
-    named |= {f"grad {k}_0": s for k, s in zip(rnn.cell.states, hx or (), strict=bool(hx))}
-    weights = torch.Generator().manual_seed(3)
-    loss = sum((t * torch.randn(t.shape, dtype=torch.float64, generator=weights).to(t)).sum() for t in results)
-    gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    found = dict(zip(("output", *rnn.cell.states), results, strict=True))
-    found |= {k: torch.zeros_like(v) if g is None else g for (k, v), g in zip(named.items(), gradients, strict=True)}
-    return {k: v.detach() for k, v in found.items()}
-
-
-def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float | None = None) -> None:
-    """Compare by name, each with the largest of its values as the scale."""
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert (found[name].shape, found[name].dtype) == (value.shape, value.dtype), name
-        scale = max(value.abs().max().item() if value.numel() else 0.0, 1e-2)
-        bound = (TOLERANCE[value.dtype] if tolerance is None else tolerance) * scale
-        torch.testing.assert_close(found[name], value, rtol=0, atol=bound, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def assert_fused_is_reference(fast: RNN, plain: RNN, *given: Any, tolerance: float | None = None) -> None:

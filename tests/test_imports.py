@@ -11,7 +11,16 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "lstmlab"
-LAYERS = ["cells", "engine", "data", "tasks", "training", "studies", "reports"]  # each may use those before it
+LAYERS = [
+    "cells",
+    "engine",
+    "data",
+    "tasks",
+    "training",
+    "studies",
+    "testing",
+    "reports",
+]  # each may use those before it
 ASIDE = {"bench": ["cells", "engine"]}  # what nothing but the top uses, and what it may use
 BASE = {
     "registry",

@@ -45,6 +45,10 @@ class Forecasting(Task):
     config: ForecastingConfig
     example_title = "A forecast against the truth"
 
+    @classmethod
+    def tiny(cls) -> list[str]:
+        return ["task.hidden_size=8", "task.window=12", "task.horizon=4", "train.steps=40", "train.evaluate_every=20"]
+
     @cached_property
     def bounds(self) -> dict[str, tuple[int, int]]:
         """First and last-plus-one index of each part."""

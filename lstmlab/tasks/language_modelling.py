@@ -49,6 +49,13 @@ class CharacterModelling(Task):
     causal = True
     example_title = "Surprise at each character of an unseen passage"
 
+    @classmethod
+    def tiny(cls) -> list[str]:
+        return [
+            *("task.hidden_size=16", "task.embedding_size=8", "task.window=16"),
+            *("train.steps=40", "train.evaluate_every=40"),
+        ]
+
     @cached_property
     def splits(self) -> dict[str, np.ndarray]:
         """Symbol numbers of each part."""
