@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,10 +59,15 @@ class Digits(Classification):
             pixels = pixels[:, np.random.default_rng(0).permutation(pixels.shape[1])]  # the same for every run
         return pixels
 
+    @cached_property
+    def fitted(self) -> dict[str, Any]:
+        """``features``: values of a step, a row or one pixel."""
+        return {"features": int(self.sequences(self.splits["train"][0][:1]).shape[2])}
+
     @property
     def features(self) -> int:  # type: ignore[override]
-        """Values of a step: a row, or one pixel."""
-        return int(self.sequences(self.splits["train"][0][:1]).shape[2])
+        """Values of a step."""
+        return int(self.fitted["features"])
 
     def labels(self, split: str) -> np.ndarray:
         """Return the digits of a split."""
