@@ -33,7 +33,7 @@ BASE = {
     "validation",
     "machine",
 }  # below all layers
-TOP = {"api", "cli", "hydra_app", "__init__"}  # above all layers
+TOP = {"api", "cli", "commands", "hydra_app", "__init__"}  # above all layers
 
 
 def imported(file: Path) -> set[str]:
