@@ -12,10 +12,10 @@ LINE_EVERY = 10.0  # seconds between two lines in a log
 
 
 def bar(total: int, description: str, unit: str = "run") -> tqdm[Any]:
-    """Return a tqdm bar that suits where its output goes."""
+    """Return a tqdm bar that suits where its output goes; of bytes, ``unit="B"``, it shows kB and MB."""
     in_notebook = any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__)
     kind = tqdm if in_notebook or sys.stderr.isatty() else _Lines
-    return kind(total=total, desc=description, unit=unit, dynamic_ncols=True, smoothing=0.05)
+    return kind(total=total, desc=description, unit=unit, unit_scale=unit == "B", dynamic_ncols=True, smoothing=0.05)
 
 
 class _Lines(tqdm):

@@ -44,6 +44,10 @@ class Dataset:
         """Return bytes that change when the data do."""
         raise TypeError(f"{type(self).__name__} has no content()")
 
+    def location(self) -> str:
+        """Return where the data are on this machine, "" when they have to be fetched first."""
+        return {"embedded": "installed", "generated": "generated", "file": "your own"}[self.kind]
+
     def notes(self) -> list[str]:
         """Return what reading did to the data that a report must say: skipped, filled, cut."""
         return []
