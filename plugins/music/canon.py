@@ -15,7 +15,7 @@ GROUNDS = (  # roots of the chords that repeat, as steps of the scale
     (0, 2, 5, 4),
 )
 CHORD = 2  # frames of a chord: two eighths
-VOICES = (72, 60, 48)  # MIDI number of the tonic C for each voice of the canon, in the order of their entries
+VOICES = (72, 60, 48)  # MIDI number of the lowest note, C, of each voice of the canon, in the order of their entries
 BASS = 36
 ROUNDS = (5, 9)  # fewest and most repetitions of the ground
 
@@ -29,10 +29,9 @@ def canon(random: np.random.Generator) -> np.ndarray:
 
     Rules of the melody: at the beginning of a chord one of its notes, at most a fifth away from the note before;
     then either that note for both frames, or a step up or down the scale. So the voices agree with the chord
-    whenever it changes, and do not cross. The piece ends on the tonic.
+    whenever it changes, and do not cross. All pieces are in C, and end on it.
     """
     ground = GROUNDS[random.integers(len(GROUNDS))]
-    key = int(random.integers(-5, 7))
     rounds = int(random.integers(ROUNDS[0], ROUNDS[1] + 1))
     period = CHORD * len(ground)
     melody = _melody(ground, rounds, random)
@@ -40,11 +39,11 @@ def canon(random: np.random.Generator) -> np.ndarray:
     frames = np.arange(rounds * period)
     for entry, tonic in enumerate(VOICES):
         late = entry * period
-        pitches = tonic + key + np.take(SCALE, melody[: len(frames) - late])
+        pitches = tonic + np.take(SCALE, melody[: len(frames) - late])
         roll[frames[late:], pitches - LOWEST] = True
     roots = np.repeat(np.tile(ground, rounds), CHORD)
-    roll[frames, BASS + key + np.take(SCALE, roots) - LOWEST] = True
-    roll[rounds * period :, [p + key - LOWEST for p in (*VOICES, BASS)]] = True
+    roll[frames, BASS + np.take(SCALE, roots) - LOWEST] = True
+    roll[rounds * period :, [p - LOWEST for p in (*VOICES, BASS)]] = True
     return roll
 
 

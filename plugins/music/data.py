@@ -70,7 +70,7 @@ class JSBChorales(Download):
 
     def load(self) -> Pieces:
         """Return the pieces with the official split."""
-        from .pieces import read_rolls
+        from .rolls import read_rolls
 
         return read_rolls(self.path("JSB_Chorales.mat"))
 
@@ -117,7 +117,7 @@ class PianoRolls(OwnFiles):
 
     def load(self) -> Pieces:
         """Return the pieces."""
-        from .pieces import read_rolls
+        from .rolls import read_rolls
 
         return read_rolls(self.file)
 

@@ -67,6 +67,16 @@ def _draw_roll(ax: Axes, roll: np.ndarray, colour: Any) -> None:
         ax.broken_barh(bars, (float(key) - 0.45, 0.9), facecolors=colour, zorder=2)
 
 
+def draw_surprise(ax: Axes, costs: Mapping[str, np.ndarray], colours: Mapping[str, Any]) -> None:
+    """Draw the cost in nats of each frame but the first, by name; one without a colour is grey."""
+    for name, cost in costs.items():
+        frames = np.arange(1, len(cost) + 1)
+        known = name in colours
+        ax.step(frames, cost, where="mid", color=colours.get(name, "0.6"), lw=1.4 if known else 1.0, label=name)
+    ax.set_xlabel("frame")
+    ax.set_ylabel("surprise (nats)")
+
+
 def players(rolls: Mapping[str, np.ndarray], frames_per_beat: int) -> Any:
     """Return a table that a notebook shows: a player and a MIDI file for each roll, held in the page itself."""
     from IPython.display import HTML

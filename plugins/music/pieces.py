@@ -1,4 +1,4 @@
-"""Pieces as piano rolls: what they are, how they are checked, and files that hold them as arrays."""
+"""Pieces as piano rolls: what they are, how they are checked, and which split each is in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from lstmlab.tasks.task import SPLITS
 KEYS = 88  # of a piano
 LOWEST = 21  # MIDI number of its first key, A0
 NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-MATLAB = dict(zip(("traindata", "validdata", "testdata"), SPLITS, strict=True))  # Boulanger-Lewandowski et al. 2012
 SHOWN = 5  # names in a note
 
 
@@ -123,53 +122,26 @@ def files_below(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return files
 
 
-def read_rolls(path: Path) -> Pieces:
-    """Read a ``.mat`` or ``.npz`` file of piano rolls, or all of a folder.
+def divide(pieces: Pieces, validation: float, test: float) -> dict[str, list[int]]:
+    """Return the pieces of each split, by number: as the data have it, or drawn in these shares.
 
-    ``.mat`` files are those of Boulanger-Lewandowski et al. (2012): ``traindata``, ``validdata`` and
-    ``testdata``, a cell array of (frames, 88) matrices each. ``.npz`` files hold an array per piece; where
-    every name begins with train, valid or test, that is its split.
+    What is drawn is the same for all runs, and a roll that occurs again counts once, so that no piece is in two
+    splits.
+
+    Raises:
+        LstmlabError: when a split would be empty.
     """
-    found: list[tuple[str, Any, str | None]] = []
-    for file in files_below(path, (".mat", ".npz")):
-        found += _read_mat(file) if file.suffix.lower() == ".mat" else _read_npz(file)
-    return collect(found, path)
-
-
-def _read_mat(file: Path) -> list[tuple[str, Any, str | None]]:
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(file)
-    except NotImplementedError:
-        raise BadPieceError(f"{file}: MATLAB's format 7.3 is not read; save it with save(name, '-v7')") from None
-    except Exception as error:  # scipy raises many kinds on damaged files
-        raise BadPieceError(f"{file} cannot be read as a .mat file: {error}") from None
-    missing = [v for v in MATLAB if v not in content]
-    if missing:
-        names = [k for k in content if not k.startswith("__")]
-        raise BadPieceError(
-            f"{file}: the variable {missing[0]} is missing; expected the cell arrays {', '.join(MATLAB)}, as in "
-            f"JSB_Chorales.mat. There are: {some(names) or 'none'}."
+    if pieces.parts is not None:
+        splits = {split: [i for i, p in enumerate(pieces.parts) if p == split] for split in SPLITS}
+    else:
+        first = {roll.tobytes(): i for i, roll in reversed(list(enumerate(pieces.rolls)))}
+        order = np.random.default_rng(0).permutation(sorted(first.values())).tolist()
+        tested = max(1, round(test * len(order)))
+        held = tested + max(1, round(validation * len(order)))
+        splits = {"train": order[held:], "validation": order[tested:held], "test": order[:tested]}
+    if missing := [split for split, members in splits.items() if not members]:
+        raise LstmlabError(
+            f"{len(pieces.rolls)} pieces leave none for {' and '.join(missing)}; "
+            "give at least 3 different pieces, or smaller shares task.validation and task.test"
         )
-    return [
-        (f"{file.name}: {variable}[{i}]", roll, part)
-        for variable, part in MATLAB.items()
-        for i, roll in enumerate(content[variable].ravel())
-    ]
-
-
-def _read_npz(file: Path) -> list[tuple[str, Any, str | None]]:
-    try:
-        with np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except ValueError as error:
-        raise BadPieceError(
-            f"{file} cannot be read: {error}. Arrays of objects are pickles, which may run code and are refused; "
-            "save one array per piece: np.savez(file, piece0=..., piece1=...)."
-        ) from None
-    except Exception as error:  # zipfile and numpy raise many kinds on damaged files
-        raise BadPieceError(f"{file} cannot be read as an .npz file: {error}") from None
-    parts = {name: next((p for p in SPLITS if name.lower().startswith(p[:5])), None) for name in arrays}
-    named = all(parts.values())
-    return [(f"{file.name}: {name}", roll, parts[name] if named else None) for name, roll in arrays.items()]
+    return splits

@@ -1,26 +1,15 @@
-"""What a model's answer means, and how a piece goes on from it."""
+"""Drawing how a piece goes on from a model."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from .answers import parts
 from .pieces import KEYS
 
 LARGEST = 30.0  # logits are cut to this size, so that a small temperature stays finite
-
-
-def parts(output: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the log weights (..., mixtures) and the logits of keys (..., mixtures, 88) of an answer."""
-    both = output.unflatten(-1, (-1, KEYS + 1))
-    return torch.log_softmax(both[..., 0], -1), both[..., 1:]
-
-
-def probabilities(output: Tensor) -> Tensor:
-    """Return how probable each key is (..., 88), whatever the others do."""
-    weights, keys = parts(output.double())
-    return (weights.exp()[..., None] * torch.sigmoid(keys)).sum(-2)
 
 
 @torch.no_grad()

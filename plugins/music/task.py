@@ -16,18 +16,21 @@ from lstmlab.errors import LstmlabError
 from lstmlab.schema import option
 from lstmlab.tasks import Metric
 from lstmlab.tasks.next_step import NextStep, NextStepConfig
-from lstmlab.tasks.task import SPLITS, Batch, MakeRNN
+from lstmlab.tasks.task import Batch, MakeRNN
 
 from . import baselines, exhibits
+from .answers import nats, probabilities, scores
 from .midi import midi_bytes, read_midi
-from .pieces import KEYS, BadPieceError, Pieces, check, key_name, read_rolls, some
-from .sampling import continuation, parts, probabilities
+from .pieces import KEYS, BadPieceError, Pieces, check, divide, key_name, some
+from .rolls import read_rolls
+from .sampling import continuation
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 LIKELY = 5  # notes that `predict` names
+CHAIN = "keys that sound on or begin"
 SHOWN = 60  # frames in the example figure
 SUFFIXES = {"midi": (".mid", ".midi"), "rolls": (".mat", ".npz")}
 
@@ -87,26 +90,8 @@ class Music(NextStep):
 
     @cached_property
     def splits(self) -> dict[str, list[int]]:
-        """The pieces of each split, by number.
-
-        Where the data bring no split, pieces are drawn without the seed of the run, so that all runs have the
-        same; a roll that occurs again counts once, so that no piece is in two splits.
-        """
-        pieces, parts = self.loaded, self.loaded.parts
-        if parts is not None:
-            splits = {split: [i for i, p in enumerate(parts) if p == split] for split in SPLITS}
-        else:
-            first = {roll.tobytes(): i for i, roll in reversed(list(enumerate(pieces.rolls)))}
-            order = np.random.default_rng(0).permutation(sorted(first.values())).tolist()
-            test = max(1, round(self.config.test * len(order)))
-            held = test + max(1, round(self.config.validation * len(order)))
-            splits = {"train": order[held:], "validation": order[test:held], "test": order[:test]}
-        if missing := [split for split, members in splits.items() if not members]:
-            raise LstmlabError(
-                f"task {self.config.name!r}: {len(pieces.rolls)} pieces leave none for {' and '.join(missing)}; "
-                "give at least 3 different pieces, or smaller shares task.validation and task.test"
-            )
-        return splits
+        """The pieces of each split, by number."""
+        return divide(self.loaded, self.config.validation, self.config.test)
 
     def sequences(self, split: str) -> Sequence[np.ndarray]:
         """Return the rolls of a split."""
@@ -136,10 +121,7 @@ class Music(NextStep):
 
     def costs(self, output: Tensor, targets: Tensor) -> Tensor:
         """Return the negative log-likelihood of each frame, all keys together."""
-        weights, keys = parts(output)
-        # log of sigmoid(k) where a key sounds, of 1 - sigmoid(k) = sigmoid(-k) where it does not
-        each = torch.einsum("...mk,...k->...m", keys, targets) - nn.functional.softplus(keys).sum(-1)
-        return -torch.logsumexp(weights + each, -1)
+        return nats(output, targets)
 
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
         """Return the mean NLL over frames, and the frame accuracy of Bay, Ehmann and Downie (2009).
@@ -157,14 +139,14 @@ class Music(NextStep):
         train, rolls = self.sequences("train"), self.sequences(split)
         usual = np.array(self.fitted["frequencies"])
         chain = baselines.KeyChain(usual, train)
-        models = {
+        answering = {
             "key frequencies": baselines.IndependentKeys(usual),
-            "keys that sound on or begin": chain,
+            CHAIN: chain,
             "chord bigram with back-off": baselines.ChordBigram(chain, train, self.sequences("validation")),
         }
         return {
             name: scores([m.nats(r) for r in rolls], [m.probabilities(r) > 0.5 for r in rolls], rolls)
-            for name, m in models.items()
+            for name, m in answering.items()
         }
 
     def piece(self) -> np.ndarray:
@@ -181,13 +163,8 @@ class Music(NextStep):
         """Draw, for each frame of a test piece, how many nats each model needed for it."""
         roll = self.piece()[: SHOWN + 1]
         chain = baselines.KeyChain(np.array(self.fitted["frequencies"]), self.sequences("train"))
-        frames = np.arange(1, len(roll))
-        ax.step(frames, chain.nats(roll), where="mid", color="0.6", lw=1, label="keys that sound on or begin")
-        for name, model in models.items():
-            costs = self.costs_of(self.answers(model, [roll])[0], roll)
-            ax.step(frames, costs, where="mid", color=colours[name], lw=1.4, label=name)
-        ax.set_xlabel("frame")
-        ax.set_ylabel("surprise (nats)")
+        costs = {n: self.costs_of(self.answers(m, [roll])[0], roll) for n, m in models.items()}
+        exhibits.draw_surprise(ax, {CHAIN: chain.nats(roll)} | costs, colours)
 
     def exhibits(self, models: Mapping[str, nn.Module], colours: Mapping[str, Any]) -> dict[str, Any]:
         """Return piano rolls of a test piece and of how each model goes on from its beginning, to see and to hear."""
@@ -283,12 +260,3 @@ class Music(NextStep):
         if self.config.transpose:
             told.append(f"Train pieces are moved by up to {self.config.transpose} semitones, anew in each epoch.")
         return told
-
-
-def scores(
-    costs: Sequence[np.ndarray], predicted: Sequence[np.ndarray], rolls: Sequence[np.ndarray]
-) -> dict[str, float]:
-    """Return the metrics from the costs (frames - 1,) and predicted keys (frames - 1, 88) of each piece."""
-    truth, answer = np.concatenate([roll[1:] for roll in rolls]), np.concatenate(predicted)
-    hits, either = int((answer & truth).sum()), int((answer | truth).sum())
-    return {"NLL": float(np.concatenate(costs).mean()), "frame accuracy": 100 * hits / max(either, 1)}
