@@ -166,7 +166,7 @@ def predict(rest: Sequence[str]) -> int:
     )
     parser.add_argument("--output", metavar="CSV", help="where the answers go (default: the terminal)")
     parser.add_argument("overrides", nargs="*", metavar="outputs=DIR", help="where the runs are kept")
-    given = parser.parse_args(rest)
+    given = parser.parse_intermixed_args(rest)
     outputs = [o.partition("=")[2] for o in given.overrides if o.startswith("outputs=")]
     if len(outputs) != len(given.overrides) or len(outputs) > 1:
         parser.error(f"only outputs=DIR is known besides the options, not {' '.join(given.overrides)}")

@@ -7,16 +7,14 @@ import shlex
 from html import escape
 from typing import TYPE_CHECKING
 
-from IPython.display import HTML, SVG, Markdown
-from matplotlib.figure import Figure
+from IPython.display import HTML, SVG, Markdown, display
 
 from lstmlab import registry
 from lstmlab.engine.tracing import trace
 from lstmlab.machine import describe
 from lstmlab.reports import figures, tables, verdict
-from lstmlab.reports.style import to_svg
+from lstmlab.reports.section import describe_data, draw, escape_markdown, section
 from lstmlab.studies import Study
-from lstmlab.studies.store import write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +31,7 @@ class Report:
         study = self.study.config
         n = len(self.study.specs)
         return Markdown(
-            f"# Study: {_escape(study.name)}\n\n**{_escape(study.question)}**\n\n"
+            f"# Study: {escape_markdown(study.name)}\n\n**{escape_markdown(study.question)}**\n\n"
             f"{n} runs: {len(study.cells)} cell(s) × {len(study.tasks)} task(s) × {len(study.seeds)} seed(s). Every "
             "cell sees the same data in the same order for the same seed, and has as many units as cost the same "
             "number of parameters (within 2 %) unless a size was asked for. Values are from the test split, "
@@ -41,9 +39,9 @@ class Report:
             "same for every cell; nothing was tuned for one of them. Times are those of runs that share the machine."
         )
 
-    def verdict(self) -> Markdown:
-        """The answer in plain words."""
-        return Markdown("\n\n".join(["## Verdict", *verdict.describe(self.study)]))
+    def verdict(self, details: bool = True) -> Markdown:
+        """The answer in plain words; without ``details`` what is said of each task is left to its section."""
+        return Markdown("\n\n".join(["## Verdict", *verdict.describe(self.study, details)]))
 
     def summary(self, task: str) -> pd.DataFrame:
         """The table of a task as data."""
@@ -62,41 +60,37 @@ class Report:
 
     def metric_per_cell(self) -> SVG:
         """Every seed as a dot, means with intervals, and the best baseline."""
-        return self._figure("metric_per_cell", figures.metric_per_cell(self.study))
+        return draw(self.study, "metric_per_cell", figures.metric_per_cell(self.study))
 
     def learning_curves(self) -> SVG:
         """Validation metric over training steps, with a band over the seeds."""
-        return self._figure("learning_curves", figures.learning_curves(self.study))
+        return draw(self.study, "learning_curves", figures.learning_curves(self.study))
 
     def quality_against_cost(self) -> SVG:
         """Test metric over training time."""
-        return self._figure("quality_against_cost", figures.quality_against_cost(self.study))
+        return draw(self.study, "quality_against_cost", figures.quality_against_cost(self.study))
 
     def examples(self) -> SVG:
         """Answers of one model per cell beside the truth."""
-        return self._figure("examples", figures.examples(self.study))
+        return draw(self.study, "examples", figures.examples(self.study))
+
+    def sections(self) -> None:
+        """Display a section for each task: verdict, table, figures, what the task itself shows, data."""
+        for task in self.study.tasks:
+            for part in section(self.study, task):
+                display(part)
 
     def equations(self) -> Markdown:
         """The equations of the study's cells, from the same code that was trained."""
         parts = []
         for name in self.study.config.cells:
             entry = registry.cell.entry(name)
-            parts.append(f"**{name}**: {_escape(entry.summary)}\n\n$$\n{trace(entry.load()).latex()}\n$$")
+            parts.append(f"**{name}**: {escape_markdown(entry.summary)}\n\n$$\n{trace(entry.load()).latex()}\n$$")
         return Markdown("\n\n".join(parts))
 
     def sources(self) -> Markdown:
         """Where the data come from, under which licence, and what was done to them."""
-        parts = []
-        for name, task in self.study.tasks.items():
-            data = task.dataset
-            lines = [
-                f"- **{name}**: {data.title}",
-                f"  - kind: {data.kind}; source: {data.source}; licence: {data.licence}",
-                f"  - version (SHA-256 of the content, 12 digits): `{data.version}`",
-            ]
-            lines += [f"  - {data.citation}"] if data.citation else []
-            parts += lines + [f"  - {note}" for note in task.notes()]
-        return Markdown("\n".join(parts))
+        return Markdown("\n".join(describe_data(name, task) for name, task in self.study.tasks.items()))
 
     def reproduction(self) -> Markdown:
         """Versions, hardware, date, and the command that makes this report again."""
@@ -110,13 +104,3 @@ class Report:
 
     def _overrides(self) -> list[str]:
         return [o for o in self.study.overrides if o.partition("=")[0] not in ("outputs", "workers")]
-
-    def _figure(self, name: str, figure: Figure) -> SVG:
-        svg = to_svg(figure, name)
-        write(self.study.folder / "figures" / f"{name}.svg", svg.data.encode())
-        return svg
-
-
-def _escape(text: str) -> str:
-    """Return text from configs as Markdown that shows it literally."""
-    return escape(text).replace("*", r"\*").replace("_", r"\_").replace("$", r"\$")

@@ -8,23 +8,17 @@ import pandas as pd
 from lstmlab.reports.statistics import Comparison, compare
 from lstmlab.reports.tables import summarise
 from lstmlab.studies import Study
-from lstmlab.tasks import Metric
+from lstmlab.tasks import Metric, Task
 
 
-def describe(study: Study) -> list[str]:
-    """Return Markdown sentences: an overall verdict, then one paragraph per task."""
+def describe(study: Study, details: bool = True) -> list[str]:
+    """Return Markdown sentences: an overall verdict, then with ``details`` one paragraph per task."""
     alpha = 1 - study.settings.report.confidence
     comparisons = compare(study.table())
     by_task = {name: [c for c in comparisons if c.task == name] for name in study.tasks}
     lines = [_overall(study, by_task, alpha)]
-    for name, task in study.tasks.items():
-        summary = summarise(study, name)
-        sentences = [
-            _differences(by_task[name], task.metric, alpha),
-            _against_baselines(study, name, summary, task.metric),
-            _cost(summary),
-        ]
-        lines.append(f"**{name}**: " + " ".join(s for s in sentences if s))
+    if details:
+        lines += [f"**{name}**: " + _of_task(study, name, by_task[name], alpha) for name in study.tasks]
     tests = sum(np.isfinite(c.p) for c in comparisons)
     if tests:
         lines.append(
@@ -35,6 +29,31 @@ def describe(study: Study) -> list[str]:
     if study.failures:
         lines.append(f"**{len(study.failures)} run(s) failed** and stand in no mean; reasons below the tables.")
     return lines
+
+
+def describe_task(study: Study, name: str) -> str:
+    """Return Markdown sentences on one task, corrected for all comparisons of the study."""
+    found = [c for c in compare(study.table()) if c.task == name]
+    return _of_task(study, name, found, 1 - study.settings.report.confidence)
+
+
+def _of_task(study: Study, name: str, found: list[Comparison], alpha: float) -> str:
+    task, summary = study.tasks[name], summarise(study, name)
+    sentences = [
+        _differences(found, task.metric, alpha),
+        _own_verdict(study, name) or _against_baselines(study, name, summary, task.metric),
+        _cost(summary),
+    ]
+    return " ".join(s for s in sentences if s)
+
+
+def _own_verdict(study: Study, name: str) -> str:
+    """Return what the task's own test supports, for a task that has one."""
+    task = study.tasks[name]
+    if type(task).verdict is Task.verdict:
+        return ""
+    models = {cell: [run.model for run in study.runs(name, cell)] for cell in study.config.cells}
+    return task.verdict({cell: trained for cell, trained in models.items() if trained})
 
 
 def _overall(study: Study, by_task: dict[str, list[Comparison]], alpha: float) -> str:

@@ -1,0 +1,73 @@
+"""A stored run: found by its id, with what it was fitted to, and ready to answer new data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import TINY
+from torch import nn
+
+import lstmlab
+from lstmlab import LstmlabError, cli
+from lstmlab.tasks import Task
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    lstmlab.study("variants", [*TINY, "cell=vanilla", "seed=0,1", f"outputs={folder}"]).run()
+    return folder
+
+
+def test_a_run_is_found_by_id_by_folder_and_by_the_beginning_of_either(outputs: Path) -> None:
+    for folder in (outputs / "runs").iterdir():
+        id = folder.name.rpartition("-")[2]
+        for name in (id, id[:8], folder.name, folder.name[:18]):
+            assert lstmlab.load_run(name, str(outputs)).folder == folder
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("adding", "2 runs begin with it"), ("nope", "no such run"), ("", "no such run")]
+)
+def test_a_name_that_means_no_run_or_several_is_refused(outputs: Path, name: str, said: str) -> None:
+    with pytest.raises(LstmlabError, match=said):
+        lstmlab.load_run(name, str(outputs))
+
+
+def test_what_a_task_was_fitted_to_comes_from_the_run_and_not_from_data(outputs: Path) -> None:
+    run = lstmlab.load_run("adding-vanilla-s0", str(outputs))
+    (run.folder / "fitted.json").write_text(json.dumps({"scale": 3.0}))
+    assert run.task.fitted == {"scale": 3.0}
+
+
+def test_new_data_are_answered_in_python_and_on_the_command_line(
+    outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def predict(self: Task, model: nn.Module, source: Path) -> pd.DataFrame:
+        assert not model.training
+        return pd.DataFrame({"answer": [float(x) for x in source.read_text().split()]})
+
+    run = lstmlab.load_run("adding-vanilla-s1", str(outputs))
+    monkeypatch.setattr(type(run.task), "predict", predict)
+    new = tmp_path / "new.txt"
+    new.write_text("1 2.5")
+    assert list(run.predict(new).answer) == [1.0, 2.5]
+    there = ["predict", "adding-vanilla-s1", "--input", str(new), f"outputs={outputs}"]
+    assert cli.main([*there, "--output", str(tmp_path / "out.csv")]) == 0
+    assert (tmp_path / "out.csv").read_text() == "answer\n1.0\n2.5\n"
+    capsys.readouterr()
+    assert cli.main(there) == 0
+    assert capsys.readouterr().out == "answer\n1.0\n2.5\n"
+
+
+@pytest.mark.parametrize(
+    ("input", "said"), [("nowhere.csv", "nowhere.csv is not there"), (__file__, "no predictions on new data")]
+)
+def test_what_cannot_be_answered_is_refused(
+    outputs: Path, input: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["predict", "adding-vanilla-s0", "--input", input, f"outputs={outputs}"]) == 2
+    assert said in capsys.readouterr().err
