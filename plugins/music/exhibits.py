@@ -73,6 +73,7 @@ def draw_surprise(ax: Axes, costs: Mapping[str, np.ndarray], colours: Mapping[st
         frames = np.arange(1, len(cost) + 1)
         known = name in colours
         ax.step(frames, cost, where="mid", color=colours.get(name, "0.6"), lw=1.4 if known else 1.0, label=name)
+    ax.margins(y=0.25)  # room for the legend
     ax.set_xlabel("frame")
     ax.set_ylabel("surprise (nats)")
 

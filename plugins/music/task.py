@@ -21,7 +21,7 @@ from lstmlab.tasks.task import Batch, MakeRNN
 from . import baselines, exhibits
 from .answers import nats, probabilities, scores
 from .midi import midi_bytes, read_midi
-from .pieces import KEYS, BadPieceError, Pieces, check, divide, key_name, some
+from .pieces import KEYS, BadPieceError, Pieces, check, key_name, some
 from .rolls import read_rolls
 from .sampling import continuation
 
@@ -83,19 +83,14 @@ class Music(NextStep):
         ]  # fmt: skip
 
     @cached_property
-    def loaded(self) -> Pieces:
-        """All pieces."""
-        pieces: Pieces = self.dataset.load()
-        return pieces
-
-    @cached_property
-    def splits(self) -> dict[str, list[int]]:
-        """The pieces of each split, by number."""
-        return divide(self.loaded, self.config.validation, self.config.test)
+    def splits(self) -> dict[str, list[np.ndarray]]:
+        """The rolls of each split."""
+        splits: dict[str, list[np.ndarray]] = self.dataset.load()
+        return splits
 
     def sequences(self, split: str) -> Sequence[np.ndarray]:
         """Return the rolls of a split."""
-        return [self.loaded.rolls[i] for i in self.splits[split]]
+        return self.splits[split]
 
     @cached_property
     def fitted(self) -> dict[str, Any]:
@@ -243,20 +238,11 @@ class Music(NextStep):
 
     def notes(self) -> list[str]:
         """Say how many pieces and frames there are, and what was left out, moved, or read in parts."""
-        pieces = self.loaded
-        sizes = [
-            f"{len(members)} {split} ({sum(len(pieces.rolls[i]) for i in members):,} frames)"
-            for split, members in self.splits.items()
-        ]
-        told = [f"Pieces: {', '.join(sizes)}; the first frame of each is given, not predicted.", *pieces.notes]
-        used = [i for members in self.splits.values() for i in members]
-        if repeated := len(pieces.rolls) - len(used):
-            told.append(f"{repeated} pieces that occur twice were counted once.")
-        if long := [pieces.names[i] for i in used if len(pieces.rolls[i]) - 1 > self.config.window]:
-            told.append(
-                f"{len(long)} pieces are longer than {self.config.window} frames and read in parts, gradients "
-                f"stop between them: {some(long)}."
-            )
+        lengths = {split: [len(roll) for roll in rolls] for split, rolls in self.splits.items()}
+        sizes = ", ".join(f"{len(found)} {split} ({sum(found):,} frames)" for split, found in lengths.items())
+        told = [f"Pieces: {sizes}; the first frame of each is given, not predicted.", *self.dataset.notes()]
+        if long := sum(n - 1 > self.config.window for found in lengths.values() for n in found):
+            told.append(f"{long} pieces are longer than {self.config.window} frames: gradients stop where a part ends.")
         if self.config.transpose:
             told.append(f"Train pieces are moved by up to {self.config.transpose} semitones, anew in each epoch.")
         return told
