@@ -20,9 +20,9 @@ from lstmlab.tasks.task import Batch, MakeRNN
 
 from . import baselines, exhibits
 from .answers import nats, probabilities, scores
-from .midi import midi_bytes, read_midi
-from .pieces import KEYS, BadPieceError, Pieces, check, key_name, some
-from .rolls import read_rolls
+from .files import read, read_one
+from .midi import midi_bytes
+from .pieces import KEYS, check, key_name
 from .sampling import continuation
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 LIKELY = 5  # notes that `predict` names
 CHAIN = "keys that sound on or begin"
 SHOWN = 60  # frames in the example figure
-SUFFIXES = {"midi": (".mid", ".midi"), "rolls": (".mat", ".npz")}
 
 
 @dataclass(kw_only=True)
@@ -169,13 +168,10 @@ class Music(NextStep):
         for name, model in models.items():
             sample = self.continue_piece(model, piece[:primed], c.sampled, c.temperature, c.sample_seed)
             rolls[name] = np.concatenate([piece[:primed], sample])
-        drawn = f"{c.sampled} frames drawn at temperature {c.temperature:g} with seed {c.sample_seed}"
-        return {
-            f"A test piece, and how each model goes on from its beginning ({drawn})": exhibits.draw_rolls(
-                rolls, primed, colours
-            ),
-            "The same to listen to": exhibits.players(rolls, c.frames_per_beat),
-        }
+        drawn = f"drawn at temperature {c.temperature:g} with seed {c.sample_seed}"
+        title = f"A test piece, and how each model goes on from its beginning ({c.sampled} frames {drawn})"
+        played = exhibits.players(rolls, c.frames_per_beat)
+        return {title: exhibits.draw_rolls(rolls, primed, colours), "The same to listen to": played}
 
     def continue_piece(
         self, model: nn.Module, piece: np.ndarray | str | Path, frames: int, temperature: float = 1.0, seed: int = 0
@@ -197,21 +193,12 @@ class Music(NextStep):
                 f"frames={frames}, temperature={temperature}, seed={seed}: expected at least 1, above 0, at least 0"
             )
         if isinstance(piece, str | Path):
-            pieces = self.read(Path(piece).expanduser())
-            if len(pieces.rolls) != 1:
-                raise BadPieceError(f"{piece}: it holds {len(pieces.rolls)} pieces; give one: {some(pieces.names)}")
-            piece = pieces.rolls[0]
+            piece = read_one(Path(piece).expanduser(), self.config.frames_per_beat).rolls[0]
         return continuation(model, check(piece, "piece", fewest=1), frames, temperature, seed)
 
     def to_midi(self, roll: np.ndarray) -> bytes:
         """Return a piano roll as a MIDI file, with the task's ``frames_per_beat``."""
         return midi_bytes(check(roll, "roll", fewest=1), self.config.frames_per_beat)
-
-    def read(self, path: Path) -> Pieces:
-        """Read piano rolls or MIDI, whichever ``path`` ends in or, of a folder, holds."""
-        inside = [path] if path.is_file() else path.rglob("*")
-        kinds = {kind for kind, suffixes in SUFFIXES.items() if any(f.suffix.lower() in suffixes for f in inside)}
-        return read_midi(path, self.config.frames_per_beat) if kinds == {"midi"} else read_rolls(path)
 
     def predict(self, model: nn.Module, source: Path) -> pd.DataFrame:
         """Return a row for each piece of a file or folder: how it surprises the model, and what would come next.
@@ -221,7 +208,7 @@ class Music(NextStep):
         """
         import pandas as pd
 
-        pieces, rows = self.read(source), []
+        pieces, rows = read(source, self.config.frames_per_beat), []
         for name, roll in zip(pieces.names, pieces.rolls, strict=True):
             ahead = self.answers(model, [np.concatenate([roll, roll[-1:]])])[0]  # its last answer looks beyond the end
             answer, after = ahead[:-1], probabilities(ahead[-1]).numpy()
@@ -237,10 +224,10 @@ class Music(NextStep):
         return pd.DataFrame(rows)
 
     def notes(self) -> list[str]:
-        """Say how many pieces and frames there are, and what was left out, moved, or read in parts."""
+        """Say how many pieces and frames there are, and what is read in parts or moved."""
         lengths = {split: [len(roll) for roll in rolls] for split, rolls in self.splits.items()}
         sizes = ", ".join(f"{len(found)} {split} ({sum(found):,} frames)" for split, found in lengths.items())
-        told = [f"Pieces: {sizes}; the first frame of each is given, not predicted.", *self.dataset.notes()]
+        told = [f"Pieces: {sizes}; the first frame of each is given, not predicted."]
         if long := sum(n - 1 > self.config.window for found in lengths.values() for n in found):
             told.append(f"{long} pieces are longer than {self.config.window} frames: gradients stop where a part ends.")
         if self.config.transpose:

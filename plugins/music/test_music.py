@@ -21,9 +21,9 @@ from lstmlab.studies.budget import build
 from lstmlab.tasks.task import SPLITS
 
 registry.task.get("music")  # makes the plugin's modules importable
-answers, baselines, canon, exhibits, midi, pieces, rolls, sampling = (
+answers, baselines, canon, exhibits, files, midi, pieces, rolls, sampling = (
     importlib.import_module(f"lstmlab_plugins.music.{name}")
-    for name in ("answers", "baselines", "canon", "exhibits", "midi", "pieces", "rolls", "sampling")
+    for name in ("answers", "baselines", "canon", "exhibits", "files", "midi", "pieces", "rolls", "sampling")
 )
 SMALL = ["task=music", "task.pieces=12", "task.hidden_size=8"]
 
@@ -72,7 +72,7 @@ def test_no_piece_is_in_two_splits_and_a_repeated_one_counts_once(tmp_path: Path
     task, _ = made("task.dataset=piano_roll", f"task.path={tmp_path}")
     found = [roll.tobytes() for split in SPLITS for roll in task.sequences(split)]
     assert len(found) == len(set(found)) == 7
-    assert "1 pieces that occur again were counted once." in task.notes()
+    assert "1 pieces that occur again were counted once." in task.dataset.notes()
 
 
 def test_canons_follow_their_rules() -> None:
@@ -189,10 +189,10 @@ def test_samples_depend_on_seed_and_temperature_alone(mixtures: int) -> None:
 def test_samples_have_the_frequencies_of_the_model() -> None:
     task, model = made("task.mixtures=3")
     start = task.piece()[:4]
-    drawn = np.mean([sampling.continuation(model, start, 1, 1.0, seed)[0] for seed in range(2000)], axis=0)
+    drawn = np.mean([sampling.continuation(model, start, 1, 1.0, seed)[0] for seed in range(800)], axis=0)
     with torch.no_grad():
         output = model(torch.from_numpy(start[None].astype("float32")))[0][0, -1]
-    np.testing.assert_allclose(drawn, answers.probabilities(output).numpy(), atol=0.05)
+    np.testing.assert_allclose(drawn, answers.probabilities(output).numpy(), atol=0.07)
 
 
 def test_a_roll_survives_midi(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_files_without_notes_are_left_out_and_named(tmp_path: Path) -> None:
         (tmp_path / f"{i}.mid").write_bytes(midi.midi_bytes(roll_of(9 + i, i), 2))
     midi_file(tmp_path / "still.mid", [("set_tempo", {"tempo": 500_000})])
     task, _ = made("task.dataset=midi", f"task.path={tmp_path}")
-    assert any("1 pieces without a note" in note and "still.mid" in note for note in task.notes())
+    assert any("1 pieces without a note" in note and "still.mid" in note for note in task.dataset.notes())
     with pytest.raises(LstmlabError, match=r"no piece with at least 2 frames and a note in it. Empty: still.mid"):
         midi.read_midi(tmp_path / "still.mid", 2)
 
@@ -316,7 +316,7 @@ def test_mat_files_bring_their_splits_and_name_what_is_missing(tmp_path: Path) -
     savemat(tmp_path / "mine.mat", content)
     task, _ = made("task.dataset=piano_roll", f"task.path={tmp_path / 'mine.mat'}")
     assert [[len(r) for r in task.sequences(s)] for s in SPLITS] == [[8, 9], [7], [6, 5]]
-    assert any("validdata[1]" in note for note in task.notes())
+    assert any("validdata[1]" in note for note in task.dataset.notes())
     savemat(tmp_path / "mine.mat", {"traindata": content["traindata"], "other": 1})
     with pytest.raises(
         LstmlabError, match=r"mine\.mat: the variable validdata is missing.*There are: traindata, other"
@@ -377,6 +377,22 @@ def test_a_finished_run_answers_new_files_and_goes_on_from_them(tmp_path: Path) 
     for wrong in ({"frames": 0}, {"frames": 5, "temperature": 0.0}, {"frames": 5, "seed": -1}):
         with pytest.raises(LstmlabError, match="expected at least 1, above 0, at least 0"):
             run.task.continue_piece(run.model, roll, **wrong)
+
+
+def test_new_files_of_no_kind_or_two_kinds_are_refused_and_what_is_left_out_is_warned_of(tmp_path: Path) -> None:
+    with pytest.raises(LstmlabError, match=r"new is not there"):
+        files.read(tmp_path / "new", 2)
+    with pytest.raises(LstmlabError, match=r"expected MIDI \(\.mid, \.midi\) or piano rolls .* not neither"):
+        files.read(Path(__file__), 2)
+    (tmp_path / "a.mid").write_bytes(midi.midi_bytes(roll_of(9), 2))
+    midi_file(tmp_path / "still.mid", [("set_tempo", {"tempo": 500_000})])
+    with pytest.warns(UserWarning, match=r"still\.mid"):
+        assert len(files.read(tmp_path, 2).rolls) == 1
+    np.savez(tmp_path / "b.npz", x=roll_of(5), y=roll_of(6))
+    with pytest.raises(LstmlabError, match=r"both \.mid and \.npz"):
+        files.read(tmp_path, 2)
+    with pytest.raises(LstmlabError, match=r"b\.npz: it holds 2 pieces; give one: b\.npz: x, b\.npz: y"):
+        files.read_one(tmp_path / "b.npz", 2)
 
 
 def test_key_names() -> None:
