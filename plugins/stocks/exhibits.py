@@ -32,9 +32,7 @@ def everything(task: Stocks, models: Mapping[str, nn.Module], colours: Mapping[s
     shown = {"difference": "{:+.4g}", "statistic": "{:+.2f}", "p": "{:.3g}", "corrected": "{:.3g}"}
     return {
         "Volatility over the test part: proxy, forecasts, GARCH(1,1)": _figure(draw_volatility, task, models, colours),
-        "QLIKE against GARCH(1,1), summed over the days: falling is better": _figure(
-            draw_losses, task, models, colours
-        ),
+        "QLIKE against GARCH(1,1), summed: falling is better": _figure(draw_losses, task, models, colours),
         "Diebold-Mariano tests of the median seeds; below zero, the cell is better": tests.style.format(shown).hide(),
         "Value at risk: share of test days with a return below its forecast quantile": coverage(task, models),
     }

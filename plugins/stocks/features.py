@@ -120,7 +120,7 @@ def _features(past: History, learnt: dict[str, Any]) -> np.ndarray:
         surprise,
         np.where(surprise < 0, np.log1p(surprise**2), 0.0),  # bad news moves variance more: Black (1976)
         *(np.log((_mean(realised, days) + floor) / (forecast + floor)) for days in (DAY, WEEK, MONTH)),
-        (past.days.dayofweek == 4).astype(float),
+        (past.days.day_of_week == 4).astype(float),
     ]
     if learnt["ranges"]:
         columns.append(past.gaps / np.sqrt(forecast))

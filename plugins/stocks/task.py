@@ -60,7 +60,7 @@ class Stocks(Task):
 
     @classmethod
     def tiny(cls) -> list[str]:
-        return ["task.hidden_size=6", "task.window=40", "task.context=20", "train.steps=20", "train.evaluate_every=10"]
+        return ["task.hidden_size=8", "task.window=40", "task.context=20", "train.steps=20", "train.evaluate_every=10"]
 
     @property
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]
