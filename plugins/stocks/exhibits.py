@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 from torch import nn
 
@@ -44,7 +45,7 @@ def _figure(draw: Any, task: Stocks, models: Mapping[str, nn.Module], colours: M
     draw(task, ax, models, colours)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=7, frameon=False)
+    ax.legend(fontsize=7, frameon=False, ncols=3)
     return figure
 
 
@@ -53,19 +54,19 @@ def draw_volatility(
 ) -> None:
     """Draw the proxy, each model's forecast and GARCH's, of the last ``recent`` test days or of all (0)."""
     start, stop = task.scored("test")
-    days, last = task.history.days[start:stop], slice(-recent, None) if recent else slice(None)
-    ax.plot(
-        days[last], annualised(task.realised[start:stop])[last], ".", ms=3 if recent else 2, color="0.7", label="proxy"
-    )
-    garch = annualised(task.baseline_forecasts("test")[GARCH].variance)
-    ax.plot(days[last], garch[last], color=GREY, lw=1.2, ls="--", label=GARCH)
+    shown = slice(-recent, None) if recent else slice(None)
+    days, size = task.history.days[start:stop][shown], 1.3 if recent else 0.8
+    garch = annualised(task.baseline_forecasts("test")[GARCH].variance)[shown]
+    ax.plot(days, annualised(task.realised[start:stop])[shown], ".", ms=3 * size, color="0.7", label="proxy")
+    ax.plot(days, garch, color=GREY, lw=size, ls="--", label=GARCH)
     for name, model in models.items():
         forecast = annualised(task.forecast(model, "test").variance)
-        ax.plot(days[last], forecast[last], color=colours[name], lw=1.3, label=name)
+        ax.plot(days, forecast[shown], color=colours[name], lw=size, label=name)
     ax.set_yscale("log")
-    floor = garch[last].min() / 8  # quiet days would stretch the axis
-    ax.set_ylim(bottom=floor)
+    ax.set_ylim(bottom=garch.min() / 4)  # the quietest days would stretch the axis
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.set_ylabel("volatility (% a year)")
     ax.set_xlabel("date")
 
@@ -80,7 +81,7 @@ def draw_losses(task: Stocks, ax: Axes, models: Mapping[str, nn.Module], colours
     for name, (loss, colour, style) in lines.items():
         ax.plot(task.history.days[start:stop], np.cumsum(loss - baselines[GARCH]), color=colour, ls=style, label=name)
     ax.axhline(0, color=GREY, lw=1, ls="--", label=GARCH)
-    ax.set_ylabel("QLIKE minus GARCH's, summed")
+    ax.set_ylabel("difference of QLIKE")
     ax.set_xlabel("date")
 
 
