@@ -162,6 +162,13 @@ def test_train_windows_stay_in_train(task: Any) -> None:
         assert (np.diff(ends) == asked).all()
 
 
+def test_what_is_asked_for_is_the_day_after_what_is_known(task: Any) -> None:
+    *_, last = task.batches("test", 512)
+    known = task._numbers[0]
+    assert torch.equal(last.inputs[-1, -1], torch.from_numpy(known[-2]))
+    assert last.targets[-1, :, 0].numpy() == pytest.approx(task.history.returns[-last.targets.shape[1] :])
+
+
 def test_the_loss_of_the_return_is_the_density_of_students_t() -> None:
     loss = registry_module("model").loss
     output = torch.tensor([[[0.1, math.log(2.0), 5.0]]], dtype=torch.float64)
