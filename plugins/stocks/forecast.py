@@ -42,10 +42,11 @@ def annualised(variance: np.ndarray) -> np.ndarray:
 
 
 def tabulate(past: History, made: np.ndarray, forecast: Forecast) -> pd.DataFrame:
-    """Return forecasts that were made at the close of the days ``made``, each for the day after."""
+    """Return forecasts that were made at the close of the days ``made``, each for the day after it."""
     close = past.close[made]
     low, high = ((1 - INSIDE) / 2, (1 + INSIDE) / 2)
     columns = {
+        "after": past.days[made],
         "close": close,
         "mean return (%)": forecast.mean,
         "volatility (%)": np.sqrt(forecast.variance),
@@ -53,4 +54,4 @@ def tabulate(past: History, made: np.ndarray, forecast: Forecast) -> pd.DataFram
         f"next close, {low:.0%} quantile": close * np.exp(forecast.quantile(low) / 100),
         f"next close, {high:.0%} quantile": close * np.exp(forecast.quantile(high) / 100),
     }
-    return pd.DataFrame(columns, index=pd.Index(past.days[made], name="after"))
+    return pd.DataFrame(columns)

@@ -211,7 +211,7 @@ def test_a_run_predicts_from_a_csv_file(prices: pd.DataFrame, tmp_path: Path) ->
     run = lstmlab.run(["task=stocks", *TINY, f"outputs={tmp_path / 'outputs'}"])
     run.task.dataset.load = lambda: pytest.fail("the training data were read")
     table = run.predict(own(prices, tmp_path))
-    assert table.index[-1] == prices.index[-1]
+    assert table["after"].iloc[-1] == prices.index[-1]
     assert table["close"].iloc[-1] == prices["Close"].iloc[-1]
     assert (table["next close, 5% quantile"] < table["close"]).all()
     assert (table["next close, 95% quantile"] > table["close"]).all()
