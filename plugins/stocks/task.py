@@ -241,8 +241,9 @@ class Stocks(Task):
     def predict(self, model: nn.Module, source: Path) -> pd.DataFrame:
         """Return forecasts for each day that a file leaves enough days before; the last row is for the next day.
 
-        Columns: the day after whose close the forecast is made, and that close; mean and volatility of the next day's return, volatility in a year of 252 days, all in percent,
-        and the interval that holds the next close with a probability of 90 %.
+        Columns: the day after whose close the forecast is made, and that close; mean and volatility of the
+        next day's return, and volatility in a year of 252 days, in percent; the interval that holds the next
+        close with a probability of 90 %.
         """
         prices = read_prices(source, self.config)
         if self.fitted["ranges"] and not prices.ranges:
