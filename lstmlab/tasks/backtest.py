@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lstmlab.tasks.forecasting import Forecasting
 
+CALIBRATING = 1000  # forecasts within a file that calibrate the last one, at most
 ALIKE = 0.2  # share by which steps may differ: a month has 28 to 31 days
 
 
@@ -74,7 +75,7 @@ def predict(task: Forecasting, model: nn.Module, source: Path) -> pd.DataFrame:
     The file is of the kind that the training data have: for a dataset that reads files of its own format,
     that format; else a CSV with a column of times. Variables that are known ahead must be there for the
     steps that are forecast, in rows without a target. Quantiles are calibrated by the errors that the model
-    makes within the file, where it is long enough.
+    makes within the file.
 
     Returns:
         ``series``, ``time``, ``step`` (from 1), and a column per quantile.
@@ -90,7 +91,7 @@ def predict(task: Forecasting, model: nn.Module, source: Path) -> pd.DataFrame:
     found = []
     for at, (name, times) in enumerate(panel.times.items()):
         start = panel.first[at + 1] - horizon
-        earliest = max(panel.first[at] + task.reach, start - horizon - task.config.calibration)
+        earliest = max(panel.first[at] + task.reach, start - CALIBRATING)
         quantiles = task.calibrated(model, panel, np.arange(earliest, start + 1))[-1]
         columns = {"series": name, "time": times[-horizon:], "step": np.arange(1, horizon + 1)}
         columns |= dict(zip(quantile_names(task.config.quantiles), quantiles.T, strict=True))
@@ -113,7 +114,7 @@ def _read(task: Forecasting, source: Path) -> TimeTable:
                 f"{source} has no column {column!r}, which the model was trained with.{nearest(column, some.columns)} "
                 f"It has {', '.join(some.columns)}."
             )
-    step = step_seconds(some.index)  # type: ignore[arg-type]
+    step = step_seconds(some.index)
     if abs(step / fitted["step"] - 1) > ALIKE:
         raise LstmlabError(
             f"{source} has a value every {step:g} s, but the model was trained with one every {fitted['step']:g} s"
@@ -149,5 +150,5 @@ def _until_horizon(task: Forecasting, frame: pd.DataFrame, name: str) -> pd.Data
             f"{called(name)}: {', '.join(known)} must be known for the {horizon} steps after {frame.index[end - 1]}, "
             f"the last one with {target}: add rows that leave {target} empty."
         )
-    more = extend(frame.index, lacking) if lacking else frame.index[:0]  # type: ignore[arg-type]
+    more = extend(frame.index, lacking) if lacking else frame.index[:0]
     return frame.reindex(frame.index.append(more)).iloc[: end + horizon]

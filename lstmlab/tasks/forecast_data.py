@@ -106,7 +106,7 @@ def fit_table(table: TimeTable, config: Any) -> dict[str, Any]:
     each of the ``series`` what `fit_series` learns from its train part.
     """
     train = {name: frame.iloc[: parts(len(frame), config)["train"][1]] for name, frame in table.series.items()}
-    step = step_seconds(next(iter(train.values())).index)  # type: ignore[arg-type]
+    step = step_seconds(next(iter(train.values())).index)
     shortest = step * min(len(frame) for frame in train.values())
     known = list(table.known)
     every = [c for c in next(iter(train.values())) if c != table.target and c not in known]

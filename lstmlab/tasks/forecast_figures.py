@@ -31,19 +31,14 @@ def fan(task: Forecasting, ax: Axes, models: Mapping[str, nn.Module], colours: M
     ahead = times[start : start + horizon]
     ax.plot(times[shown.start : shown.stop], panel.truth[shown.start : shown.stop], color="0.2", lw=1.5, label="truth")
     middle = task.config.quantiles.index(0.5)
+    origins = np.arange(task.starts("validation", 0)[0], start + 1)  # those before it calibrate it
     for name, model in models.items():
-        quantiles = task.calibrated(model, panel, _before(task, start))[-1]
+        quantiles = task.calibrated(model, panel, origins)[-1]
         ax.plot(ahead, quantiles[:, middle], color=colours[name], lw=1.8, label=name)
         ax.fill_between(ahead, quantiles[:, 0], quantiles[:, -1], color=colours[name], alpha=0.15, lw=0)
     ax.axvline(ahead[0], color="0.6", lw=1, ls=":")
     ax.set_ylabel(task.fitted["quantity"])
     ax.set_xlabel("date")
-
-
-def _before(task: Forecasting, start: int) -> np.ndarray:
-    """Return the origins that calibrate a forecast of the first series, and its own."""
-    earliest = start - task.config.calibration - task.config.horizon
-    return np.arange(max(task.starts("validation", 0)[0], earliest), start + 1)
 
 
 def exhibits(task: Forecasting, models: Mapping[str, nn.Module], colours: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +117,7 @@ def per_series(task: Forecasting, tables: Mapping[str, pd.DataFrame]) -> pd.Data
     import pandas as pd
 
     horizon = task.config.horizon
-    rows = []
+    rows: list[tuple[str, str, float, float, float]] = []
     for cell, table in tables.items():
         wrong = errors(task, table)
         names = {"model": cell} | ({name: name for name in task.baseline_names} if not rows else {})

@@ -42,7 +42,7 @@ class ForecastingConfig(TableConfig):
     columns: list[str] | None = option(None)  # variables beside the target; null: all there are
     calendar: list[str] | None = option(None)  # of day, week, year; null: those that the data show
     references: list[str] = option(factory=lambda: ["naive", "seasonal naive"])  # baselines that the model leans on
-    calibration: int = option(500, low=10)  # latest forecasts whose errors put the quantiles right
+    calibration: float = option(0.05, above=0, high=1)  # how fast quantiles follow their latest errors
     validation: float = option(0.15, above=0, below=0.5)  # share of each series
     test: float = option(0.15, above=0, below=0.5)  # share of each series, the latest part
 
@@ -56,8 +56,8 @@ class Forecasting(Task):
     model to see, and never count as truth. The model sees and answers differences to the last value that
     it saw, scaled for each series by a factor fitted on train only.
 
-    Quantiles of the test split are put right by the errors of the latest forecasts before each, those of
-    validation to begin with; baselines get their quantiles in the same way. The median stays as it is.
+    Quantiles of the test split follow the errors of the forecasts before them, those of validation to begin
+    with: see `calibrate`. Baselines get their quantiles in the same way. The median stays as it is.
     """
 
     Config = ForecastingConfig
@@ -189,7 +189,7 @@ class Forecasting(Task):
         return np.concatenate(done)
 
     def calibrated(self, model: nn.Module | str, panel: Panel, starts: np.ndarray) -> np.ndarray:
-        """Return quantiles at consecutive ``starts`` of one series, each put right by the errors before it."""
+        """Return quantiles at consecutive ``starts`` of one series, each calibrated by the errors before it."""
         levels = self.config.quantiles
         if isinstance(model, str):
             raw = np.repeat(self.reference(model, panel, starts)[..., None], len(levels), axis=2)

@@ -78,7 +78,7 @@ def _arrays(
     scaled = (frame[columns].ffill() - facts["mean"]) / facts["deviation"]
     filled = scaled.fillna(0).clip(-WIDEST, WIDEST)  # 0, the mean of train, where no value came before
     marks = frame[fitted["marked"]].isna().to_numpy("float64")
-    calendar = cycle_features(frame.index, fitted["calendar"], timezone)  # type: ignore[arg-type]
+    calendar = cycle_features(frame.index, fitted["calendar"], timezone)
     seen = np.concatenate([filled[fitted["columns"]].to_numpy("float64"), marks], axis=1)
     ahead = np.concatenate([calendar, filled[known].to_numpy("float64")], axis=1)
     expected = _with_constant(calendar) @ np.array(facts["climatology"])
@@ -103,7 +103,7 @@ def fit_series(name: str, frame: pd.DataFrame, layout: dict[str, Any], config: A
             f"series {name!r}: {layout['target']} is {values[0]:g} throughout its train part, so there is nothing to "
             "learn. Leave the series out, or choose smaller shares for task.validation and task.test."
         )
-    calendar = _with_constant(cycle_features(frame.index, layout["calendar"], config.timezone))  # type: ignore[arg-type]
+    calendar = _with_constant(cycle_features(frame.index, layout["calendar"], config.timezone))
     weights, *_ = np.linalg.lstsq(calendar, values, rcond=None)
     anomaly = values - calendar @ weights
     starts = np.arange(config.window, len(values) - config.horizon + 1)

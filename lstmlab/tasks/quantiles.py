@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ def check_levels(levels: Sequence[float]) -> None:
     good = (
         len(levels) > 0
         and all(0 < level < 1 for level in levels)
-        and all(a < b for a, b in zip(levels, levels[1:], strict=False))
+        and all(a < b for a, b in pairwise(levels))
         and 0.5 in levels
         and np.allclose(np.add(levels, levels[::-1]), 1)
     )
@@ -70,33 +71,39 @@ def coverage(low: np.ndarray, high: np.ndarray, truth: np.ndarray) -> float:
     return float(100 * np.mean((truth >= low)[known] & (truth <= high)[known]))
 
 
-def calibrate(quantiles: np.ndarray, truth: np.ndarray, levels: list[float], memory: int) -> np.ndarray:
-    """Return the quantiles (origins, horizon, levels) moved so that they would have been right lately.
+def calibrate(quantiles: np.ndarray, truth: np.ndarray, levels: list[float], rate: float) -> np.ndarray:
+    """Return the quantiles (origins, horizon, levels) moved by what their errors taught up to each origin.
 
-    Each quantile but the median moves by the quantile, of its level, of its errors at the latest ``memory``
-    origins whose truth was known when the forecast was made. That is split-conformal prediction (Romano,
-    Patterson and Candès 2019, https://arxiv.org/abs/1905.03222), with a calibration set that moves along in
-    time. None crosses the median. Where fewer than a quarter of
-    ``memory`` are known, quantiles stay as they are.
+    Quantile tracking (Angelopoulos, Candès and Tibshirani 2023, https://arxiv.org/abs/2307.16895; Gibbs and
+    Candès 2021): each time that a truth becomes known, the quantile of its step ahead moves up if the truth was
+    above it and down if below, in such steps that in the long run as many are below as its level says,
+    whatever the series does. The median stays, and no quantile crosses it.
 
     Args:
-        quantiles: forecasts of one series, from consecutive origins.
+        quantiles: forecasts of one series from consecutive origins.
         truth: (origins, horizon), NaN where it is missing or not known yet.
         levels: of the quantiles.
-        memory: how many origins count.
+        rate: size of the steps, in mean absolute errors of the step ahead so far.
     """
-    import pandas as pd
+    middle, level = levels.index(0.5), np.asarray(levels)
+    errors = np.abs(truth - quantiles[..., middle])
+    moved, shift = np.empty_like(quantiles), np.zeros(quantiles.shape[1:])
+    total, count = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
+    for origin in range(len(quantiles)):
+        moved[origin] = _around_median(quantiles[origin] + shift, quantiles[origin, :, middle], middle)
+        # Step h of the forecast made h origins ago is the value after this origin: known at the next one.
+        step = np.arange(min(origin + 1, truth.shape[1]))
+        step = step[~np.isnan(truth[origin - step, step])]
+        then = origin - step
+        total[step] += errors[then, step]
+        count[step] += 1
+        below = truth[then, step][:, None] <= moved[then, step]
+        shift[step] += rate * (total[step] / count[step])[:, None] * (level - below)
+    return moved
 
-    moved = quantiles.copy()
-    for at, level in enumerate(levels):
-        if level == 0.5:
-            continue
-        errors = pd.DataFrame(truth - quantiles[..., at])
-        lately = errors.rolling(memory, min_periods=max(1, memory // 4)).quantile(level)
-        for step in lately:  # the truth of step h is known h + 1 origins later
-            moved[:, step, at] += lately[step].shift(step + 1).fillna(0).to_numpy()
-    middle = levels.index(0.5)
-    median = quantiles[..., middle : middle + 1]
-    low = np.minimum(np.sort(moved[..., :middle]), median)
-    high = np.maximum(np.sort(moved[..., middle + 1 :]), median)
-    return np.concatenate([low, median, high], axis=-1)
+
+def _around_median(quantiles: np.ndarray, median: np.ndarray, middle: int) -> np.ndarray:
+    """Return quantiles (horizon, levels) sorted, those below at most and those above at least the median."""
+    low = np.minimum(np.sort(quantiles[:, :middle]), median[:, None])
+    high = np.maximum(np.sort(quantiles[:, middle + 1 :]), median[:, None])
+    return np.concatenate([low, median[:, None], high], axis=1)
