@@ -42,7 +42,9 @@ def load_table(dataset: Dataset, config: Any) -> TimeTable:
     series = {name: begin(frame, table.target, name) for name, frame in table.series.items()}
     for name, frame in series.items():
         _check_length(name, len(frame), config)
-    return replace(table, series=series)
+    early = sum(len(frame) - len(series[name]) for name, frame in table.series.items())
+    note = (f"{early:,} rows before the first value of {table.target} are left out.",) if early else ()
+    return replace(table, series=series, notes=table.notes + note)
 
 
 def _as_table(data: Any, quantity: str) -> TimeTable:
