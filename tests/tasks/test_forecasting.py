@@ -232,7 +232,7 @@ def test_exhibits_are_figures_and_a_table_of_each_series() -> None:
 
 def refused(message: str, *overrides: str, table: TimeTable | None = None) -> None:
     with pytest.raises(LstmlabError, match=message):
-        make(*SMALL, *overrides, table=table).fitted
+        _ = make(*SMALL, *overrides, table=table).fitted
 
 
 def test_data_that_cannot_be_used_are_refused_before_training() -> None:
