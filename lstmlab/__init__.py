@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lstmlab.api import Run, Study, load_run, run, study
     from lstmlab.cells import Cell, CellError, exp, log_sigmoid, maximum, relu, sigmoid, tanh
     from lstmlab.data import Dataset
+    from lstmlab.data.listing import datasets
     from lstmlab.engine import RNN
     from lstmlab.engine.tracing import trace
     from lstmlab.errors import LstmlabError
@@ -27,6 +28,7 @@ _HOMES = {
     "lstmlab.api": ("Run", "Study", "load_run", "run", "study"),
     "lstmlab.cells": ("Cell", "CellError", "exp", "log_sigmoid", "maximum", "relu", "sigmoid", "tanh"),
     "lstmlab.data": ("Dataset",),
+    "lstmlab.data.listing": ("datasets",),
     "lstmlab.engine": ("RNN",),
     "lstmlab.engine.tracing": ("trace",),
     "lstmlab.errors": ("LstmlabError",),
@@ -48,6 +50,7 @@ __all__ = [
     "Task",
     "cell",
     "dataset",
+    "datasets",
     "exp",
     "load_run",
     "log_sigmoid",

@@ -17,6 +17,7 @@ TEACH = """\
 The shortest way to a result:
   lstmlab report study=variants        train what is missing, then render the comparison
   lstmlab list                         cells, tasks, datasets that can be named
+  lstmlab data list                    datasets: size, licence, and which of them are here
   lstmlab bench                        how fast every cell is on this machine
 
 Overrides are Hydra's: group=choice or key=value.
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
             description=text,
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name not in ("run", "bench", "predict"),  # these have their own
+            add_help=name not in ("run", "bench", "predict", "data"),  # these have their own
         )
         command.set_defaults(function=function)
         if name == "list":
@@ -185,6 +186,26 @@ def predict(rest: Sequence[str]) -> int:
     return 0
 
 
+def data(rest: Sequence[str]) -> int:
+    """Say what datasets there are and where, or fetch one."""
+    parser = argparse.ArgumentParser(prog="lstmlab data", description=COMMANDS["data"][1])
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="what datasets there are: size, licence, tasks, and where they are")
+    getter = actions.add_parser("get", help="fetch a dataset, and say where its files are")
+    getter.add_argument("name", metavar="NAME", help="a name that `lstmlab data list` shows")
+    given = parser.parse_args(rest)
+    _warn_of_plugins()
+    from lstmlab import registry
+    from lstmlab.data import listing
+
+    if given.action == "get":
+        print("\n".join(listing.get(given.name)))
+        return 0
+    for name in registry.dataset:
+        print(name, *listing.describe(name).splitlines(), sep="\n  ")
+    return 0
+
+
 def bench(rest: Sequence[str]) -> int:
     """Time cells; an interruption keeps what has been measured."""
     from lstmlab.bench.options import parse
@@ -227,5 +248,6 @@ COMMANDS = {
     "study": (study, "Run what is missing of a study, without rendering it.", STUDY),
     "report": (report, "Run what is missing of a study and render its report.", STUDY),
     "predict": (predict, "Let the model of a finished run answer new data.", ""),
+    "data": (data, "List the datasets and where they are, or fetch one. Files are found by their hash.", ""),
     "bench": (bench, "Time every cell against torch's own layers.", ""),
 }

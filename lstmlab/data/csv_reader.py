@@ -31,17 +31,17 @@ def read_csv(path: Path, config: TableConfig, training: bool) -> TimeTable:
             sheet.check(f"task.{key}", [getattr(config, key)])
     sheet.check("task.known", config.known)
     time = config.time or _time_column(sheet)
+    series = _series(sheet, config.series)
+    times, zone_notes = _times(sheet, time, config.timezone, series)
     taken = {time, config.series}
     names = [name for name in sheet.columns if name not in taken]
     numbers, notes = read_numbers(sheet, names, {*config.known, *([config.target] if config.target else [])} - taken)
     target = _target(sheet, config, taken, list(numbers))
-    series = _series(sheet, config.series)
-    times, zone_notes = _times(sheet, time, config.timezone, series)
     frame = pd.DataFrame({ROW: np.arange(len(times)), **numbers}, index=times)
     kept = times.notna()
     groups = {name: frame[kept & (series == name)] for name in dict.fromkeys(series[kept])}
     tables, grid_notes = on_grid(sheet, groups)
-    notes += zone_notes + grid_notes + _missing(tables)
+    notes += zone_notes + grid_notes + _missing(tables, target)
     if training:
         notes += _check_target(sheet, target, tables)
     unit = UNIT.fullmatch(target)
@@ -55,7 +55,7 @@ def _time_column(sheet: Sheet) -> str:
         read = sum(dates.kind(cell) is not None for cell in sample)
         if TIME_WORDS.search(name):
             read += sum(dates.bare_kind(cell) in ("epoch", "compact") for cell in sample)
-        if sample and 2 * read > len(sample):
+        if sample and 2 * read >= len(sample):
             return name
     sheet.refuse(
         f"no column reads as dates. Expected: one with {dates.EXPECTED}; if a date is spread over several columns, "
@@ -94,25 +94,27 @@ def _target(sheet: Sheet, config: TableConfig, taken: set[str | None], numbers: 
     return free[0]
 
 
-def _missing(tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Return a note for each column that lacks values."""
+def _missing(tables: dict[str, pd.DataFrame], target: str) -> list[str]:
+    """Return notes on values that are missing: of the target with the longest run, of others their number."""
+    rows = sum(map(len, tables.values()))
+    gone = {c: sum(int(f[c].isna().sum()) for f in tables.values()) for c in next(iter(tables.values()))}
     notes = []
-    for column in next(iter(tables.values())).columns:
-        count, longest, where = 0, 0, ""
-        for name, frame in tables.items():
-            gone = frame[column].isna().to_numpy()
-            count += int(gone.sum())
-            edges = np.flatnonzero(np.diff(np.r_[False, gone, False]))
-            lengths = edges[1::2] - edges[::2]
-            if len(lengths) and lengths.max() > longest:
-                longest = int(lengths.max())
-                where = f"{frame.index[edges[::2][lengths.argmax()]]}{f' of {name}' if name else ''}"
-        if count:
-            rows = sum(map(len, tables.values()))
-            notes.append(
-                f"{column}: {count:,} of {rows:,} values are missing; the longest run, {longest:,}, begins at {where}."
-            )
-    return notes
+    if gone[target]:
+        length, start = max(_longest_run(frame[target], name) for name, frame in tables.items())
+        count = f"{target}: {gone[target]:,} of {rows:,} values are missing"
+        notes.append(f"{count}; the longest run, {length:,}, is from {start} on.")
+    others = [f"{column} {count:,}" for column, count in gone.items() if count and column != target]
+    return [*notes, f"Of {rows:,} values are missing: {', '.join(others)}."] if others else notes
+
+
+def _longest_run(values: pd.Series, name: str) -> tuple[int, str]:
+    """Return how many values in a row are missing at most, and where that begins."""
+    edges = np.flatnonzero(np.diff(np.r_[False, values.isna(), False]))
+    lengths = edges[1::2] - edges[::2]
+    if not len(lengths):
+        return 0, ""
+    start = values.index[edges[::2][lengths.argmax()]]
+    return int(lengths.max()), f"{start} of {name}" if name else str(start)
 
 
 def _check_target(sheet: Sheet, target: str, tables: dict[str, pd.DataFrame]) -> list[str]:

@@ -51,7 +51,7 @@ def on_grid(sheet: Sheet, series: dict[str, pd.DataFrame]) -> tuple[dict[str, pd
         )
     full = {name: _filled(sheet, name, frame, step.offset, counts) for name, frame in tidy.items()}
     notes = [f"The step is {'a ' if step.words[0].isalpha() else ''}{step.words}."]
-    notes += [f"{counts.moved:,} rows were not in the order of time, and sorted."] if counts.moved else []
+    notes += [f"{counts.moved:,} rows were not in the order of time; they were sorted."] if counts.moved else []
     notes += [f"{counts.merged:,} rows that repeat another one were left out."] if counts.merged else []
     notes += [f"{counts.inserted:,} times had no row; their values are missing."] if counts.inserted else []
     return full, notes

@@ -96,7 +96,7 @@ def _months(series: Sequence[pd.DatetimeIndex]) -> Step | None:
 def _no_weekends(series: Sequence[pd.DatetimeIndex]) -> bool:
     """Return whether no time is on a weekend although some lie between them."""
     spans = any(times[-1] - times[0] >= _week() for times in series)
-    return spans and all((times.dayofweek < 5).all() for times in series)
+    return spans and all((times.day_of_week < 5).all() for times in series)
 
 
 def _week() -> pd.Timedelta:

@@ -85,12 +85,21 @@ def _reached(files: set[Path]) -> set[Path]:
     while todo:
         for node in ast.walk(ast.parse(todo.pop().read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(SHARED):
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-                reached = {paths.PACKAGE.parent.joinpath(*str(n).split(".")).with_suffix(".py") for n in names}
-                new = {f for f in reached if f.is_file()} - found
+                new = {file for alias in node.names if (file := _home(str(node.module), alias.name))} - found
                 found |= new
                 todo += new
     return found
+
+
+def _home(module: str, name: str) -> Path | None:
+    """Return the file that ``from module import name`` takes the name from, through what a package exports."""
+    place = paths.PACKAGE.parent.joinpath(*module.split("."))
+    for file in (place.with_suffix(".py"), place / f"{name}.py"):
+        if file.is_file():
+            return file
+    exported = ast.parse((place / "__init__.py").read_text(encoding="utf-8")).body
+    homes = [n.module for n in exported if isinstance(n, ast.ImportFrom) and name in {a.name for a in n.names}]
+    return _home(str(homes[0]), name) if homes else None
 
 
 def _normalised(file: Path) -> str:

@@ -55,6 +55,26 @@ def test_equal_ids_are_equal_specs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "reached"),
+    [
+        ("from lstmlab.data import read_table", {"tables.py", "csv_reader.py", "grid.py"}),
+        ("from lstmlab.data.tables import read_table", {"tables.py", "csv_reader.py", "grid.py"}),
+        ("from lstmlab.data import embedded", {"embedded.py", "_dataset.py"}),
+        ("from lstmlab.tasks import Metric", {"task.py", "_dataset.py"}),
+        ("from lstmlab.data import Dataset", {"_dataset.py"}),
+    ],
+)
+def test_what_a_plugin_imports_is_reached_whichever_way_it_imports_it(
+    tmp_path: Path, line: str, reached: set[str]
+) -> None:
+    file = tmp_path / "task.py"
+    file.write_text(line)
+    names = {f.name for f in identity._reached({file})}
+    assert reached <= names
+    assert ("csv_reader.py" in names) is ("tables.py" in names)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "same"),
     [
         ("c = f * c + i * g", "c = f * c + i * g + 0 * g", False),
