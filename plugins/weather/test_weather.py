@@ -155,6 +155,18 @@ def test_persistence_in_new_york(station: str, hour: float, day: float) -> None:
 
 
 @pytest.mark.real
+def test_published_persistence_takes_the_rows_as_they_come() -> None:
+    """4.01 and 0.72 at Newark: row by row, gaps closed, both values within the last fifth of the rows."""
+    weather = real("weather_nyc")
+    published = {"EWR": (0.72, 4.01), "JFK": (0.64, 3.62), "LGA": (0.51, 3.72)}
+    for station, errors in published.items():
+        rows = weather.table.series[station].dropna(subset=["visibility"])["temperature"]
+        last = rows.iloc[int(0.8 * len(rows)) :]
+        for step, error in zip((1, 24), errors, strict=True):
+            assert float(last.diff(step).abs().mean()) == pytest.approx(error, abs=0.005)
+
+
+@pytest.mark.real
 def test_persistence_in_seattle_and_beijing() -> None:
     seattle, beijing = real("weather_seattle"), real("weather_beijing")
     assert persistence(seattle, "", 1) == pytest.approx(2.35, abs=0.02)
