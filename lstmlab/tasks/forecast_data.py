@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstmlab.data.tables import TimeTable
+from lstmlab.data.tables import TableConfig, TimeTable
 from lstmlab.errors import LstmlabError, nearest
+from lstmlab.schema import option
 from lstmlab.tasks.calendar import choose_cycles, step_seconds
 from lstmlab.tasks.panel import WIDEST, fit_series, often_missing
 
@@ -21,7 +22,23 @@ if TYPE_CHECKING:
 UNIT = re.compile(r".*\(([^()]+)\)")
 
 
-def load_table(dataset: Dataset, config: Any) -> TimeTable:
+@dataclass(kw_only=True)
+class ForecastingConfig(TableConfig):
+    """Keys of a forecasting task."""
+
+    window: int = option(low=2)  # steps that the model sees
+    horizon: int = option(low=1)  # steps that it forecasts
+    season: int = option(low=1)  # steps after which the series repeats
+    quantiles: list[float] = option(factory=lambda: [0.1, 0.25, 0.5, 0.75, 0.9])
+    columns: list[str] | None = option(None)  # variables beside the target; null: all there are
+    calendar: list[str] | None = option(None)  # of day, week, year; null: those that the data show
+    references: list[str] = option(factory=lambda: ["naive", "seasonal naive"])  # baselines that the model leans on
+    calibration: float = option(0.05, above=0, high=1)  # how fast quantiles follow their latest errors
+    validation: float = option(0.15, above=0, below=0.5)  # share of each series
+    test: float = option(0.15, above=0, below=0.5)  # share of each series, the latest part
+
+
+def load_table(dataset: Dataset, config: ForecastingConfig) -> TimeTable:
     """Return a dataset's table, each series beginning with a value of the target.
 
     Raises:
@@ -78,19 +95,19 @@ def called(name: str) -> str:
     return f"series {name!r}" if name else "the series"
 
 
-def reach(config: Any) -> int:
+def reach(config: ForecastingConfig) -> int:
     """Return how many values a forecast needs before it."""
     return max(config.window, config.season + 1)
 
 
-def parts(n: int, config: Any) -> dict[str, tuple[int, int]]:
+def parts(n: int, config: ForecastingConfig) -> dict[str, tuple[int, int]]:
     """Return first and last-plus-one row of each part of a series of ``n`` values."""
     test = int(n * (1 - config.test))
     validation = int(n * (1 - config.test - config.validation))
     return {"train": (0, validation), "validation": (validation, test), "test": (test, n)}
 
 
-def _check_length(name: str, n: int, config: Any) -> None:
+def _check_length(name: str, n: int, config: ForecastingConfig) -> None:
     bounds = parts(n, config)
     shortest = min(stop - start for start, stop in bounds.values())
     if bounds["train"][1] <= reach(config) + config.horizon or shortest < config.horizon:
@@ -100,7 +117,7 @@ def _check_length(name: str, n: int, config: Any) -> None:
         )
 
 
-def fit_table(table: TimeTable, config: Any) -> dict[str, Any]:
+def fit_table(table: TimeTable, config: ForecastingConfig) -> dict[str, Any]:
     """Return what forecasts rest on besides weights, as JSON takes it.
 
     ``target``, ``quantity``, ``unit``; ``step``: seconds between values; ``calendar``: cycles; ``columns``:
@@ -129,7 +146,7 @@ def fit_table(table: TimeTable, config: Any) -> dict[str, Any]:
     }
 
 
-def describe(table: TimeTable, fitted: dict[str, Any], config: Any) -> list[str]:
+def describe(table: TimeTable, fitted: dict[str, Any], config: ForecastingConfig) -> list[str]:
     """Return notes: what is forecast from what; how much was missing, and filled; how much was cut."""
     notes = [f"{config.horizon} steps are forecast from the {config.window} before them.", *table.notes]
     rows = sum(len(frame) for frame in table.series.values())

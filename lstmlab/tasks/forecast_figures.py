@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WIDTH = 8.9  # inches
 FANS = 3  # forecasts in one panel
 GREYS = ("0.35", "0.6")  # of baselines, with a style for each
-STYLES = ("--", ":", "-.", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1)))
+STYLES = ("--", ":", "-.", (0, (6, 1)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 def fan(task: Forecasting, ax: Axes, models: Mapping[str, nn.Module], colours: Mapping[str, Any]) -> None:

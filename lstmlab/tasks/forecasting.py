@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,39 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstmlab.data.tables import TableConfig
-from lstmlab.schema import option
 from lstmlab.tasks import forecast_figures
 from lstmlab.tasks.backtest import backtest, predict
 from lstmlab.tasks.calendar import HARMONICS
-from lstmlab.tasks.forecast_data import describe, fit_table, load_table, parts, reach
+from lstmlab.tasks.forecast_data import ForecastingConfig, describe, fit_table, load_table, parts, reach
 from lstmlab.tasks.forecaster import Forecaster
 from lstmlab.tasks.panel import Panel, build_panel
 from lstmlab.tasks.quantiles import calibrate, check_levels, coverage, crps, pinball_loss
 from lstmlab.tasks.references import REFERENCES, check_references
 from lstmlab.tasks.task import Batch, MakeRNN, Metric, Task, collect
+from lstmlab.tasks.windows import last_and_scale, read_windows
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 BEFORE = {"validation": "train", "test": "validation"}  # where forecasts of a split are calibrated first
-
-
-@dataclass(kw_only=True)
-class ForecastingConfig(TableConfig):
-    """Keys of a forecasting task."""
-
-    window: int = option(low=2)  # steps that the model sees
-    horizon: int = option(low=1)  # steps that it forecasts
-    season: int = option(low=1)  # steps after which the series repeats
-    quantiles: list[float] = option(factory=lambda: [0.1, 0.25, 0.5, 0.75, 0.9])
-    columns: list[str] | None = option(None)  # variables beside the target; null: all there are
-    calendar: list[str] | None = option(None)  # of day, week, year; null: those that the data show
-    references: list[str] = option(factory=lambda: ["naive", "seasonal naive"])  # baselines that the model leans on
-    calibration: float = option(0.05, above=0, high=1)  # how fast quantiles follow their latest errors
-    validation: float = option(0.15, above=0, below=0.5)  # share of each series
-    test: float = option(0.15, above=0, below=0.5)  # share of each series, the latest part
 
 
 class Forecasting(Task):
@@ -63,6 +45,10 @@ class Forecasting(Task):
     Config = ForecastingConfig
     config: ForecastingConfig
     example_title = "A forecast against the truth"
+
+    @classmethod
+    def tiny(cls) -> list[str]:
+        return ["task.hidden_size=8", "task.window=12", "task.horizon=4", "train.steps=40", "train.evaluate_every=20"]
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -118,27 +104,8 @@ class Forecasting(Task):
         return REFERENCES[name](panel, starts, self.config.horizon, self.config.season)
 
     def inputs(self, panel: Panel, starts: np.ndarray) -> np.ndarray:
-        """Return what the model reads (n, window + horizon, features).
-
-        In this order: the target's differences to the last value, variables, marks of missing ones; calendar
-        and known variables; reference forecasts; and 1 for the steps ahead. What is not known is 0.
-        """
-        n, window, horizon = len(starts), self.config.window, self.config.horizon
-        past, ahead = starts[:, None] + np.arange(-window, 0), self.ahead(starts)
-        last, scale = panel.values[starts - 1][:, None], panel.scale[panel.which[starts - 1]][:, None]
-        names = self.config.references
-        references = [(self.reference(name, panel, starts) - last) / scale for name in names]
-        seen = panel.seen.shape[1] + 1
-        known = seen + panel.ahead.shape[1]
-        rows = np.zeros((n, window + horizon, known + len(names) + 1), dtype="float32")
-        rows[:, :window, 0] = (panel.values[past] - last) / scale
-        rows[:, :window, 1:seen] = panel.seen[past]
-        rows[:, :window, seen:known] = panel.ahead[past]
-        rows[:, window:, seen:known] = panel.ahead[ahead]
-        for at, reference in enumerate(references):
-            rows[:, window:, known + at] = reference
-        rows[:, window:, -1] = 1
-        return rows
+        """Return what the model reads (n, window + horizon, features): see `read_windows`."""
+        return read_windows(panel, starts, self.config)
 
     def model(self, make_rnn: MakeRNN) -> nn.Module:
         """Return a recurrence over past and future with a head for all quantiles."""
@@ -155,7 +122,7 @@ class Forecasting(Task):
     def _batches(self, panel: Panel, starts: np.ndarray, batch_size: int) -> Iterator[Batch]:
         for at in range(0, len(starts), batch_size):
             some = starts[at : at + batch_size]
-            last, scale = panel.values[some - 1][:, None], panel.scale[panel.which[some - 1]][:, None]
+            last, scale = last_and_scale(panel, some)
             targets = torch.from_numpy((panel.truth[self.ahead(some)] - last) / scale).float()
             yield Batch(torch.from_numpy(self.inputs(panel, some)), targets)
 
@@ -166,8 +133,8 @@ class Forecasting(Task):
     def quantiles(self, model: nn.Module, panel: Panel, starts: np.ndarray) -> np.ndarray:
         """Return a model's quantiles (n, horizon, levels) as they come, in the target's unit."""
         outputs, _ = collect(model, self._batches(panel, starts, 512))
-        last, scale = panel.values[starts - 1], panel.scale[panel.which[starts - 1]]
-        unscaled: np.ndarray = outputs.double().numpy() * scale[:, None, None] + last[:, None, None]
+        last, scale = last_and_scale(panel, starts)
+        unscaled: np.ndarray = outputs.double().numpy() * scale[..., None] + last[..., None]
         return unscaled
 
     def forecast(self, model: nn.Module | str, split: str) -> np.ndarray:
