@@ -88,16 +88,18 @@ def calibrate(quantiles: np.ndarray, truth: np.ndarray, levels: list[float], rat
     middle, level = levels.index(0.5), np.asarray(levels)
     errors = np.abs(truth - quantiles[..., middle])
     moved, shift = np.empty_like(quantiles), np.zeros(quantiles.shape[1:])
+    tracks = np.empty_like(quantiles)  # before sorting: each level learns from its own, or two that crossed diverge
     total, count = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
     for origin in range(len(quantiles)):
-        moved[origin] = _around_median(quantiles[origin] + shift, quantiles[origin, :, middle], middle)
+        tracks[origin] = quantiles[origin] + shift
+        moved[origin] = _around_median(tracks[origin], quantiles[origin, :, middle], middle)
         # Step h of the forecast made h origins ago is the value after this origin: known at the next one.
         step = np.arange(min(origin + 1, truth.shape[1]))
         step = step[~np.isnan(truth[origin - step, step])]
         then = origin - step
         total[step] += errors[then, step]
         count[step] += 1
-        below = truth[then, step][:, None] <= moved[then, step]
+        below = truth[then, step][:, None] <= tracks[then, step]
         shift[step] += rate * (total[step] / count[step])[:, None] * (level - below)
     return moved
 

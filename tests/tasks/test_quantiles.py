@@ -84,6 +84,17 @@ def test_calibration_uses_no_truth_before_it_is_known(step: int) -> None:
     assert (a != b).any(axis=(1, 2)).nonzero()[0][0] == 30 + step + 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_calibrated_quantiles_stay_where_truth_has_been(seed: int) -> None:
+    """Also where levels cross on the way: none runs away by more than the steps until the next truth is known."""
+    random = np.random.default_rng(seed)
+    bias = np.repeat(random.choice([-2.0, 2.0], 20), 100)
+    truth = np.clip(bias + random.normal(size=2000), -4, 4)[:, None].repeat(3, axis=1)
+    levels, rate = [0.1, 0.25, 0.5, 0.75, 0.9], 0.2
+    moved = calibrate(np.zeros((2000, 3, 5)), truth, levels, rate)
+    assert np.abs(moved).max() <= 4 + 4 * rate * 4
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 1), st.floats(0, 0.5))
 def test_calibrated_quantiles_never_cross_and_keep_their_median(seed: int, rate: float, missing: float) -> None:
