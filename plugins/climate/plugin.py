@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 @task("climate")
 def climate() -> type[Task]:
     """Forecast weekly CO2 at Mauna Loa several months ahead (MAE in ppm)."""
-    from .task import Climate
+    from lstmlab.tasks.forecasting import Forecasting
 
-    return Climate
+    return Forecasting
