@@ -11,6 +11,7 @@ from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
+from lstmlab.reports.style import WIDTH
 from lstmlab.studies.store import write
 
 CSS = Path(__file__).with_name("report.css")
@@ -59,8 +60,14 @@ def _prepared(output: NotebookNode) -> NotebookNode:
         output.data["text/markdown"] = re.sub(r"\$\$(.+?)\$\$", _mathml, text, flags=re.DOTALL)
     svg = output.data.pop("image/svg+xml", None)
     if svg is not None:
-        output.data["text/html"] = f"<figure>{svg}</figure>"
+        output.data["text/html"] = f"<figure style='width: {_share(svg):.0%}'>{svg}</figure>"
     return output
+
+
+def _share(svg: str) -> float:
+    """Return how much of the page's width a figure takes: all of it, if it is as wide as figures can be."""
+    width = re.search(r'width="([\d.]+)pt"', svg)
+    return min(1.0, float(width[1]) / (72 * WIDTH)) if width else 1.0
 
 
 def _mathml(match: re.Match[str]) -> str:

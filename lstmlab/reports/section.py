@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+import pandas as pd
 from IPython.display import HTML, SVG, Markdown
 from matplotlib.figure import Figure
 
@@ -43,7 +44,16 @@ def _exhibits(study: Study, name: str) -> Iterator[Any]:
         return
     for number, (title, what) in enumerate(shown.items()):
         yield Markdown(f"**{escape_markdown(title)}**")
-        yield draw(study, f"{name}_exhibit_{number}", what) if isinstance(what, Figure) else what
+        yield _shown(study, f"{name}_exhibit_{number}", what)
+
+
+def _shown(study: Study, name: str, what: Any) -> Any:
+    """Return an exhibit as something that a notebook displays well."""
+    if isinstance(what, Figure):
+        return draw(study, name, what)
+    if isinstance(what, pd.DataFrame):
+        return HTML(what.to_html(index=not isinstance(what.index, pd.RangeIndex), border=0, na_rep="–"))
+    return what
 
 
 def draw(study: Study, name: str, figure: Figure) -> SVG:
@@ -61,8 +71,8 @@ def describe_data(name: str, task: Task) -> str:
         f"  - kind: {data.kind}; {data.size}; source: {data.source}; licence: {data.licence}",
         f"  - version (SHA-256 of the content, 12 digits): `{data.version}`",
     ]
-    lines += [f"  - {data.citation}"] if data.citation else []
-    lines += [f"  - {escape_markdown(note)}" for note in (*data.notes(), *task.notes())]
+    lines += [f"  - citation: {data.citation}"] if data.citation else []
+    lines += [f"  - {escape_markdown(note)}" for note in dict.fromkeys((*data.notes(), *task.notes()))]
     return "\n".join(lines)
 
 
