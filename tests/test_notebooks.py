@@ -28,14 +28,18 @@ def test_a_notebook_in_git_is_clean(path: Path) -> None:
         assert not [n for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
 
 
-def test_a_run_can_be_looked_at(tmp_path: Path) -> None:
-    """20_run shows scores, learning curve, answers, gates and gradient norm of any run."""
+def test_a_run_can_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """20_run shows scores, learning curve, answers, gates and gradient norm of any run, and leaves nothing behind."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     overrides = [*TINY, "cell=peephole", f"outputs={tmp_path}"]
     execute(ROOT / "notebooks" / "20_run.ipynb", tmp_path / "out.ipynb", {"overrides": overrides})
     cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
     outputs = [o for c in cells if c.cell_type == "code" for o in c.outputs]
     assert sum("image/svg+xml" in o.get("data", {}) for o in outputs) == 4
     assert not [o for o in outputs if o.output_type == "error"]
+    assert not list(here.iterdir())
 
 
 def test_a_misspelt_parameter_is_refused_before_a_kernel_starts(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,6 @@ from lstmlab import paths
 from lstmlab.errors import LstmlabError, nearest
 from lstmlab.reports import html
 from lstmlab.studies import Study
-
-# A socket file instead of TCP ports, which other users of the machine could reach.
-IPC = Config({"KernelManager": {"transport": "ipc"}})
 
 
 @dataclass(frozen=True)
@@ -82,6 +80,9 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
             )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(str(source), str(target), parameters, progress_bar=False, config=IPC)
+        with tempfile.TemporaryDirectory() as folder:
+            # Socket files instead of TCP ports, which other users of the machine could reach.
+            ipc = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
+            papermill.execute_notebook(str(source), str(target), parameters, progress_bar=False, config=ipc)
     except PapermillExecutionError as error:
         raise LstmlabError(f"{target}: cell {error.exec_count} failed with {error.ename}: {error.evalue}") from None

@@ -112,6 +112,7 @@ class OwnFiles(PianoPieces):
 
     kind = "file"
     licence = "the user's own"
+    citation = "none: the user's own"
     size = "as many pieces as the files hold"
     suffixes: tuple[str, ...]
 

@@ -16,7 +16,8 @@ def test_all_cells_of_the_study_have_equal_parameters(task: str) -> None:
     for cell in ("vanilla", "peephole", "coupled"):
         run = within_budget(check(compose([f"task={task}", f"cell={cell}"])).run)
         counts[cell] = count_parameters(build(registry.task.get(task)(run.task), run.cell, run.engine))
-    assert max(counts.values()) <= 1.02 * min(counts.values()), counts
+    for count in counts.values():
+        assert count == pytest.approx(counts["vanilla"], rel=0.02), counts
 
 
 def test_a_vanilla_cell_gets_the_task_s_size_and_a_coupled_one_more() -> None:

@@ -272,14 +272,15 @@ def test_generated_data_cannot_leak(make: Make, monkeypatch: pytest.MonkeyPatch)
 def test_a_window_that_reaches_into_its_forecast(make: Make) -> None:
     kind = registry.task.get("climate")
 
-    def windows(self: Any, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See one step too many: that which is forecast first."""
-        seen, ahead = kind.windows(self, starts)
-        return np.concatenate([seen[:, 1:], ahead[:, :1]], 1), ahead
+    def inputs(self: Any, panel: Any, starts: np.ndarray) -> np.ndarray:
+        """See, as the last step of the past, that which is forecast first."""
+        rows: np.ndarray = kind.inputs(self, panel, starts)
+        rows[:, self.config.window - 1, 0] = panel.values[starts]
+        return rows
 
     check = CHECKS["windows_end_before_their_forecast"]
     assert check(TaskSubject("climate")) is None
-    assert "first test window" in str(refused("windows_end_before_their_forecast", make("climate", windows=windows)))
+    assert "first test window" in str(refused("windows_end_before_their_forecast", make("climate", inputs=inputs)))
 
 
 def shortened(batch: Batch) -> Batch:
