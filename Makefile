@@ -16,7 +16,7 @@ test-real: $(READY) ## what takes minutes: full-size training against the promis
 	$(BIN)/python -m pytest -m real
 
 test-triton: $(READY) ## the GPU's kernels without a GPU, interpreted and compiled: brings Triton, 1 GB, into .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[gpu]'
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest -m triton tests/engine
 	$(BIN)/python -m pytest -m triton tests/engine
 
@@ -39,5 +39,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lstmlab needs Python 3.11 or newer: make PYTHON=python3.12")'
 	@echo "setting up .venv: a minute or two, once"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $(READY)

@@ -73,7 +73,8 @@ def run(rest: Sequence[str]) -> int:
 def study(rest: Sequence[str]) -> int:
     """Run what is missing of a study."""
     made = _study(rest).run()
-    print(made.table().groupby(["task", "cell", "status"], sort=False).size().rename("runs").to_string())
+    groups = made.table().groupby(["task", "cell", "status", "metric"], sort=False, dropna=False)["value"]
+    print(groups.agg(runs="size", mean="mean").reset_index().to_string(index=False))
     print(f"results: {made.folder / 'results.csv'}")
     return _failures(made)
 
@@ -114,7 +115,7 @@ def predict(rest: Sequence[str]) -> int:
     try:
         answers.to_csv(given.output, index=False)
     except OSError as error:
-        raise LstmlabError(f"{given.output} cannot be written: {error.strerror}") from None
+        raise LstmlabError(f"{given.output} cannot be written: {error.strerror or error}") from None
     print(f"{len(answers)} rows: {given.output}")
     return 0
 

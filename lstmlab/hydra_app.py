@@ -67,4 +67,6 @@ def _show(run: Run) -> None:
     )
     for name, scores in run.task.baselines("test").items():
         print(f"  {name}: {scores[r['metric']]:.4g} {r['unit']}".rstrip())
-    print(f"  {run.folder}")
+    for note in dict.fromkeys((*run.task.dataset.notes(), *run.task.notes())):
+        print(f"  note: {note}")
+    print(f"  run {run.folder.name.rpartition('-')[2]}: {run.folder}")

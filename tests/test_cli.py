@@ -69,6 +69,7 @@ def test_cfg_job_shows_the_config_and_trains_nothing(tmp_path: Path) -> None:
         (["run", "cell=pephole"], "Did you mean 'peephole'"),
         (["run", "-m", "cell=vanilla,pephole"], "Did you mean 'peephole'"),
         (["run", "-m", "cell=vanilla", "train.steps=4,x"], "train.steps='x'"),
+        (["run", "task=weather", "task.path=my.csv"], "Add task.dataset=csv."),
         (["study", "study=varaints"], "Did you mean 'variants'"),
         (["study", "study=variants", "--force"], "'--force' is not known here"),
         (["report", "task=adding", "trian.steps=3"], "no key 'trian.steps'"),

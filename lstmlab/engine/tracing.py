@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy
 
+from lstmlab import registry
 from lstmlab.cells import Cell, Equations, Node, equations
 from lstmlab.cells._graph import UNARY
 from lstmlab.engine.latex import aligned
@@ -58,12 +59,16 @@ class Trace:
         return aligned(self.cell, {name: self.nodes[name] for name in self.equations}, tuple(self.activations))
 
 
-def trace(cell: type[Cell]) -> Trace:
-    """Return the equations of ``cell`` as SymPy expressions.
+def trace(cell: str | Cell | type[Cell]) -> Trace:
+    """Return the equations of a cell, given by its name, itself or its class, as SymPy expressions.
 
     Raises:
         CellError: when the cell's equations cannot be computed.
     """
+    if isinstance(cell, str):
+        return trace(registry.cell.get(cell))
+    if not isinstance(cell, type):
+        return trace(type(cell))
     found = equations(cell)
     named = _activations(found)
     nodes = named | found.states

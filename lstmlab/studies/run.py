@@ -54,19 +54,22 @@ def load_run(id: str, outputs: str | None = None) -> Run:
     """Return a finished run of the store.
 
     Args:
-        id: its id, or the name of its folder, or the beginning of either, as `study.table()` shows it.
+        id: its id or the name of its folder, as `lstmlab run` and `study.table()` show them, the beginning of
+            either, or the path of the folder.
         outputs: the folder that holds the store; None for the one that runs are written to.
 
     Raises:
         LstmlabError: when no run, or more than one, is called that.
     """
     runs = Store(paths.outputs(outputs)).runs
+    if "/" in id and Path(id).is_dir():
+        return Run(Path(id))
     names = sorted(f.parent.name for f in runs.glob("*/result.json"))
     found = [n for n in names if id and (n.startswith(id) or n.rpartition("-")[2].startswith(id))]
     if len(found) != 1:
         which = f"{len(found)} runs begin with it: {', '.join(found[:5])}" if found else f"{runs} has no such run"
         close = nearest(id, [*names, *(n.rpartition("-")[2] for n in names)])
-        raise LstmlabError(f"run {id!r}: {which}.{close} `lstmlab study` prints where results.csv lists all ids.")
+        raise LstmlabError(f"run {id!r}: {which}.{close} `lstmlab run` prints it; results.csv lists a study's.")
     return Run(runs / found[0])
 
 

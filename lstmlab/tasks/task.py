@@ -72,6 +72,9 @@ class Task(ABC):
     model is called as ``model(inputs, state=None, lengths=None)`` and returns ``(output, state)``.
     `lstmlab.testing.check_task` checks all that is said here.
 
+    Raises:
+        LstmlabError: when ``task.path`` is given to a dataset that reads no file.
+
     Attributes:
         Config: dataclass that the group ``task`` is checked against.
         metrics: the first one is compared and, unless `watched` says otherwise, decides when training stops.
@@ -88,6 +91,8 @@ class Task(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
         self.dataset: Dataset = registry.dataset.get(config.dataset)(config)
+        if config.path and self.dataset.kind != "file":
+            _refuse_path(config)
 
     @classmethod
     def tiny(cls) -> list[str]:
@@ -175,6 +180,15 @@ class Task(ABC):
             LstmlabError: when the file is not what the model was trained for, with what is expected.
         """
         raise LstmlabError(f"task {self.config.name!r} has no predictions on new data")
+
+
+def _refuse_path(config: TaskConfig) -> None:
+    kinds = {name: registry.dataset.get(name) for name in registry.dataset}
+    files = [name for name, kind in kinds.items() if kind.kind == "file" and config.name in kind.tasks]
+    raise LstmlabError(
+        f"task.path={config.path}: the dataset {config.dataset!r} reads no file of yours. "
+        + (f"Add task.dataset={' or task.dataset='.join(files)}." if files else "No dataset of this task does.")
+    )
 
 
 @torch.no_grad()

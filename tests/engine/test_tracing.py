@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lstmlab import registry
 from lstmlab.cells import Cell, sigmoid, tanh
+from lstmlab.engine import RNN
 from lstmlab.engine.tracing import trace
 
 FUNCTIONS = {
@@ -107,3 +108,8 @@ def test_a_cell_need_not_be_registered(cell: type[Cell]) -> None:
     assert output.shape == (5, 3, 4)
     assert isinstance(states, Tensor) == (len(cell.states) == 1)
     assert torch.autograd.gradcheck(lambda x, *_: rnn(x)[0], (x, *rnn.parameters()))
+
+
+def test_a_cell_is_traced_by_its_name_itself_or_its_class() -> None:
+    rnn = RNN("gru", 2, 3)
+    assert trace("gru").latex() == trace(rnn.cell).latex() == trace(type(rnn.cell)).latex()

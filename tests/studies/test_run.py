@@ -25,7 +25,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_found_by_id_by_folder_and_by_the_beginning_of_either(outputs: Path) -> None:
     for folder in (outputs / "runs").iterdir():
         id = folder.name.rpartition("-")[2]
-        for name in (id, id[:8], folder.name, folder.name[:18]):
+        for name in (id, id[:8], folder.name, folder.name[:18], str(folder)):
             assert lstmlab.load_run(name, str(outputs)).folder == folder
 
 
