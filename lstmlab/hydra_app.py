@@ -67,6 +67,6 @@ def _show(run: Run) -> None:
     )
     for name, scores in run.task.baselines("test").items():
         print(f"  {name}: {scores[r['metric']]:.4g} {r['unit']}".rstrip())
-    for note in dict.fromkeys((*run.task.dataset.notes(), *run.task.notes())):
+    for note in run.task.told():
         print(f"  note: {note}")
     print(f"  run {run.folder.name.rpartition('-')[2]}: {run.folder}")

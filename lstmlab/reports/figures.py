@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import nn
 
 from lstmlab.reports.statistics import interval
 from lstmlab.reports.style import colours, markers, panels, scale
@@ -30,10 +31,15 @@ def quality_against_cost(study: Study) -> Figure:
     return panels(finished(study), partial(_cost, study))
 
 
-def examples(study: Study, tasks: list[str] | None = None) -> Figure:
+def examples(study: Study) -> Figure:
     """Draw what one model of each cell (its median seed) answers beside the truth."""
-    names = finished(study) if tasks is None else tasks
-    return panels(names, partial(_example, study), wide=True, title=lambda t: f"{t}: {study.tasks[t].example_title}")
+    models = {task: median_models(study, task) for task in finished(study)}
+    return _answers(study, models)
+
+
+def example(study: Study, task: str, models: dict[str, nn.Module]) -> Figure:
+    """Draw what models, one of each cell, answer beside the truth."""
+    return _answers(study, {task: models})
 
 
 def overview(study: Study, task: str) -> Figure:
@@ -48,10 +54,10 @@ def finished(study: Study) -> list[str]:
     return [task for task in study.tasks if task in done]
 
 
-def median_runs(study: Study, task: str) -> dict[str, Run]:
-    """Return for each cell the run of its median seed; cells without a finished run are left out."""
+def median_models(study: Study, task: str) -> dict[str, nn.Module]:
+    """Return for each cell the model of its median seed; cells without a finished run are left out."""
     chosen = {cell: _median(study.runs(task, cell)) for cell in study.config.cells}
-    return {cell: run for cell, run in chosen.items() if run is not None}
+    return {cell: run.model for cell, run in chosen.items() if run is not None}
 
 
 def _metric(study: Study, ax: Axes, task: str) -> None:
@@ -93,11 +99,13 @@ def _cost(study: Study, ax: Axes, task: str) -> None:
     ax.set(xlabel="training time (s)", ylabel=f"test {metric.label}")
 
 
-def _example(study: Study, ax: Axes, task: str) -> None:
-    models = {cell: run.model for cell, run in median_runs(study, task).items()}
-    study.tasks[task].draw_example(ax, models, colours(models))
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=7)
+def _answers(study: Study, models: dict[str, dict[str, nn.Module]]) -> Figure:
+    def draw(ax: Axes, task: str) -> None:
+        study.tasks[task].draw_example(ax, models[task], colours(models[task]))
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(fontsize=7)
+
+    return panels(models, draw, wide=True, title=lambda t: f"{t}: {study.tasks[t].example_title}")
 
 
 def _done(study: Study, task: str) -> pd.DataFrame:

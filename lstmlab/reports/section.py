@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import HTML, SVG, Markdown
 from matplotlib.figure import Figure
+from torch import nn
 
 from lstmlab import registry
 from lstmlab.reports import figures, tables, verdict
@@ -28,13 +29,13 @@ def section(study: Study, name: str) -> Iterator[Any]:
     yield HTML(tables.to_html(study, name))
     if name in figures.finished(study):
         yield draw(study, f"{name}_overview", figures.overview(study, name))
-        yield draw(study, f"{name}_example", figures.examples(study, [name]))
-        yield from _exhibits(study, name)
+        models = figures.median_models(study, name)
+        yield draw(study, f"{name}_example", figures.example(study, name, models))
+        yield from _exhibits(study, name, models)
     yield Markdown(describe_data(name, task))
 
 
-def _exhibits(study: Study, name: str) -> Iterator[Any]:
-    models = {cell: run.model for cell, run in figures.median_runs(study, name).items()}
+def _exhibits(study: Study, name: str, models: dict[str, nn.Module]) -> Iterator[Any]:
     try:
         shown = study.tasks[name].exhibits(models, colours(models))
     except Exception as error:  # whatever a plugin raises, the rest of the report is shown
@@ -72,7 +73,7 @@ def describe_data(name: str, task: Task) -> str:
         f"  - version (SHA-256 of the content, 12 digits): `{data.version}`",
     ]
     lines += [f"  - citation: {data.citation}"] if data.citation else []
-    lines += [f"  - {escape_markdown(note)}" for note in dict.fromkeys((*data.notes(), *task.notes()))]
+    lines += [f"  - {escape_markdown(note)}" for note in task.told()]
     return "\n".join(lines)
 
 

@@ -52,8 +52,8 @@ class Classification(Task):
 
     def baselines(self, split: str) -> dict[str, dict[str, float]]:
         """Score the shares of the classes in the train split, whose largest is always the answer."""
-        labels = self.labels(split)
-        shares = np.bincount(self.labels("train"), minlength=len(self.classes)) / len(self.labels("train"))
+        labels, train = self.labels(split), self.labels("train")
+        shares = np.bincount(train, minlength=len(self.classes)) / len(train)
         return {"most frequent class": self.score(np.tile(shares, (len(labels), 1)), labels)}
 
     def confusion(self, model: nn.Module, split: str) -> np.ndarray:

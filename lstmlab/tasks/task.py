@@ -153,6 +153,10 @@ class Task(ABC):
         """Return what was done to the data that a reader should know: filled, skipped, cut."""
         return []
 
+    def told(self) -> list[str]:
+        """Return what a reader should know of the data, each thing once: what reading did, then `notes`."""
+        return list(dict.fromkeys((*self.dataset.notes(), *self.notes())))
+
     def exhibits(self, models: Mapping[str, nn.Module], colours: Mapping[str, Any]) -> dict[str, Any]:
         """Return what else a report should show: title -> figure, table, or anything that a notebook displays.
 
