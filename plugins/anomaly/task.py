@@ -157,7 +157,6 @@ class Anomaly(Task):
     def notes(self) -> list[str]:
         """Say what is normal, what was filled, and how the threshold is set."""
         return [
-            *self.dataset.notes(),
             *describe_sensors(self.sensors, self.config.labels),
             f"The threshold is the larger of {-np.log10(self.config.false_alarms):.3g} (a tail probability of "
             f"{self.config.false_alarms:g}) and the score that as large a share of the validation part exceeds; it is "
