@@ -15,6 +15,7 @@ def option(
     high: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
+    file: bool = False,
     factory: Callable[[], Any] | None = None,
 ) -> Any:
     """Declare a config key with what it allows.
@@ -26,10 +27,11 @@ def option(
         high: largest allowed value.
         below: a value that it must stay under.
         choices: the allowed words.
+        file: it names a file that must be there, and whose content is part of a run's identity.
         factory: makes the default where it is a list.
     """
     limits = {"low": low, "above": above, "high": high, "below": below, "choices": choices}
-    metadata = {k: v for k, v in limits.items() if v is not None}
+    metadata = {k: v for k, v in limits.items() if v is not None} | ({"file": True} if file else {})
     return field(default_factory=factory, metadata=metadata) if factory else field(default=default, metadata=metadata)
 
 

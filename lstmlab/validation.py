@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -58,6 +59,8 @@ def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, w
         raise ConfigError(f"{refused}.")
     if "choices" in limits and value not in limits["choices"]:
         raise ConfigError(f"{refused}.{nearest(value, limits['choices'])}")
+    if "file" in limits and not Path(value).expanduser().is_file():
+        raise ConfigError(f"{refused}, which is not there.")
     inside = (
         ("low" not in limits or value >= limits["low"])
         and ("high" not in limits or value <= limits["high"])
@@ -73,6 +76,8 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
     kind, _, null = str(field.type).partition(" | ")
     text = words.get(kind, kind)
     limits = field.metadata
+    if "file" in limits:
+        text = "the path of a file"
     if "choices" in limits:
         text = "one of " + ", ".join(limits["choices"])
     bounds = {"low": "at least", "above": "above", "high": "at most", "below": "below"}

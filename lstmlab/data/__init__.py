@@ -4,7 +4,7 @@ from lstmlab.data._dataset import Dataset
 from lstmlab.data.download import Download
 from lstmlab.data.embedded import CO2, CPythonReference, SeaSurfaceTemperature
 from lstmlab.data.fetch import File
-from lstmlab.data.own_file import CSV
+from lstmlab.data.own_file import CSV, OwnFiles
 from lstmlab.data.tables import TableConfig, TimeTable, read_table
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Dataset",
     "Download",
     "File",
+    "OwnFiles",
     "SeaSurfaceTemperature",
     "TableConfig",
     "TimeTable",

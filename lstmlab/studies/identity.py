@@ -6,7 +6,7 @@ import ast
 import hashlib
 import inspect
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import torch
 
 from lstmlab import paths, registry
 from lstmlab.data import Dataset
+from lstmlab.data.hashes import sha256
 from lstmlab.plugins import NAMESPACE
 from lstmlab.schema import RunConfig, TaskConfig
 
@@ -43,6 +44,7 @@ def specify(config: RunConfig) -> Spec:
     payload = {
         "config": asdict(config),
         "data": data_version(config.task),
+        "files": _named_files(config.task),
         "code": _code_version(config.cell.name, config.task.name, config.task.dataset),
         "torch": torch.__version__.partition("+")[0],
     }
@@ -58,6 +60,12 @@ def data_version(config: TaskConfig) -> str:
     if key not in _versions:
         _versions[key] = dataset.version
     return _versions[key]
+
+
+def _named_files(config: TaskConfig) -> dict[str, str]:
+    """Return the hash of each file that a key of the task names: another file by that name is another run."""
+    keys = [f.name for f in fields(config) if f.metadata.get("file") and getattr(config, f.name)]
+    return {key: sha256(Path(getattr(config, key)).expanduser()) for key in keys}
 
 
 @cache

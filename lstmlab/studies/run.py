@@ -115,12 +115,16 @@ class Run:
 
     @cached_property
     def gates(self) -> pd.DataFrame:
-        """Gate activations and states of the first layer while it reads one test sequence."""
+        """Gate activations and states of the first layer while it reads one test sequence.
+
+        Looked at is the model's `RNN` called ``rnn``, or its first one. What it reads is what the model's
+        ``embedding``, a layer or a method, makes of the inputs.
+        """
         from lstmlab.training.probes import probe  # SymPy is slow to import, and few runs are probed
 
         inputs = self.task.example().inputs
         embedding = getattr(self.model, "embedding", None)
-        rnn = next(m for m in self.model.modules() if isinstance(m, RNN))
+        rnn = getattr(self.model, "rnn", None) or next(m for m in self.model.modules() if isinstance(m, RNN))
         return probe(rnn, (embedding(inputs).detach() if embedding else inputs)[0])
 
     def predict(self, source: str | Path) -> pd.DataFrame:

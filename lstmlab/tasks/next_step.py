@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from lstmlab.engine import RNN
 from lstmlab.schema import TaskConfig, option
+from lstmlab.tasks.bucketing import by_length, pad, within
 from lstmlab.tasks.task import Batch, MakeRNN, Task
 
-POOL = 10  # batches whose sequences are sorted by length together: little padding, yet another order each epoch
 ROWS = 32  # sequences that are evaluated side by side
 
 
@@ -83,7 +83,7 @@ class NextStep(Task):
 
     def parts(self, sequences: Sequence[np.ndarray]) -> Iterator[Batch]:
         """Yield ``sequences`` side by side, ``window`` steps at a time."""
-        values, lengths = pad(sequences)
+        values, lengths = pad([np.asarray(s, dtype=np.float32) for s in sequences])
         inputs, targets, lengths = values[:, :-1], values[:, 1:], lengths - 1
         window = self.config.window
         for at in range(0, inputs.shape[1], window):
@@ -93,7 +93,8 @@ class NextStep(Task):
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the mean negative log-likelihood of the steps of a batch."""
-        return self.costs(output, batch.targets)[real_steps(batch)].mean()
+        assert batch.lengths is not None
+        return self.costs(output, batch.targets)[within(batch.lengths, batch.targets.shape[1])].mean()
 
     @torch.no_grad()
     def answers(self, model: nn.Module, sequences: Sequence[np.ndarray]) -> list[Tensor]:
@@ -115,31 +116,3 @@ class NextStep(Task):
     def example(self) -> Batch:
         """Return the first test sequence."""
         return next(iter(self.parts([self.sequences("test")[0]])))
-
-
-def by_length(lengths: Sequence[int], batch_size: int, random: np.random.Generator | None = None) -> list[list[int]]:
-    """Return the indices of sequences in batches of similar length.
-
-    Args:
-        lengths: of all sequences.
-        batch_size: sequences in a batch; the last may have fewer.
-        random: shuffles neighbours and batches; without it sequences are sorted by length throughout.
-    """
-    order = np.arange(len(lengths)) if random is None else random.permutation(len(lengths))
-    pool = len(lengths) if random is None else batch_size * POOL
-    pools = [order[at : at + pool] for at in range(0, len(order), pool)]
-    ordered = [i for p in pools for i in sorted(p.tolist(), key=lambda i: -lengths[i])]
-    batches = [ordered[at : at + batch_size] for at in range(0, len(ordered), batch_size)]
-    return batches if random is None else [batches[i] for i in random.permutation(len(batches))]
-
-
-def pad(sequences: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Return sequences as one tensor (batch, longest, features), zero where they have ended, and their lengths."""
-    rows = [torch.from_numpy(np.ascontiguousarray(s, dtype=np.float32)) for s in sequences]
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(s) for s in sequences])
-
-
-def real_steps(batch: Batch) -> Tensor:
-    """Return (batch, time) booleans: the steps that belong to a sequence."""
-    assert batch.lengths is not None
-    return torch.arange(batch.targets.shape[1]) < batch.lengths[:, None]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstmlab.data import Dataset, Download, File
-from lstmlab.errors import LstmlabError
+from lstmlab.data import Dataset, Download, File, OwnFiles
 from lstmlab.registry import dataset
 
 if TYPE_CHECKING:
@@ -107,63 +104,37 @@ class JSBChorales(PianoPieces, Download):
         return read_rolls(self.path("JSB_Chorales.mat"))
 
 
-class OwnFiles(PianoPieces):
+class OwnPieces(PianoPieces, OwnFiles):
     """The user's own file, or a folder of them."""
 
-    kind = "file"
-    licence = "the user's own"
-    citation = "none: the user's own"
     size = "as many pieces as the files hold"
-    suffixes: tuple[str, ...]
-
-    @property
-    def file(self) -> Path:
-        """What ``task.path`` names.
-
-        Raises:
-            LstmlabError: when it names nothing.
-        """
-        if not self.config.path:
-            listed = " or ".join(self.suffixes)
-            raise LstmlabError(
-                f"task.dataset={self.config.dataset} reads your own files: "
-                f"give task.path=…, a file that ends in {listed} or a folder of such files"
-            )
-        return Path(self.config.path).expanduser()
-
-    def content(self) -> bytes:
-        """Return the hashes of all files."""
-        from .pieces import files_below
-
-        files = files_below(self.file, self.suffixes)
-        return b"".join(hashlib.sha256(f.read_bytes()).digest() for f in files)
 
 
 @dataset("piano_roll")
-class PianoRolls(OwnFiles):
+class PianoRolls(OwnPieces):
     """The user's own piano rolls: .mat as of Boulanger-Lewandowski et al., or .npz."""
 
     title = "Piano rolls of the user"
-    source = "task.path"
+    expected = "a file that ends in .mat or .npz, or a folder of such files"
     suffixes = (".mat", ".npz")
 
     def read(self) -> Pieces:
         """Return the pieces."""
         from .rolls import read_rolls
 
-        return read_rolls(self.file)
+        return read_rolls(self.path)
 
 
 @dataset("midi")
-class MidiFiles(OwnFiles):
+class MidiFiles(OwnPieces):
     """The user's own MIDI files, on a grid of task.frames_per_beat."""
 
     title = "MIDI files of the user"
-    source = "task.path"
+    expected = "a file that ends in .mid or .midi, or a folder of such files"
     suffixes = (".mid", ".midi")
 
     def read(self) -> Pieces:
         """Return a piece for each file."""
         from .midi import read_midi
 
-        return read_midi(self.file, self.config.frames_per_beat)
+        return read_midi(self.path, self.config.frames_per_beat)

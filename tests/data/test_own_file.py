@@ -40,10 +40,10 @@ def test_its_version_follows_the_bytes_and_the_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (None, "task.path=FILE"),
-        (TableConfig(**BASE), "task.path=FILE"),
+        (None, "give task.path=…, a CSV file"),
+        (TableConfig(**BASE), "task.dataset=csv reads your own data: give task.path=…, a CSV file"),
         (TaskConfig(**BASE), "'weather' does not read tables"),
-        (TableConfig(**BASE, path="nowhere.csv"), "nowhere.csv cannot be read: No such file"),
+        (TableConfig(**BASE, path="nowhere.csv"), "task.path=nowhere.csv is not there: expected a CSV file"),
     ],
 )
 def test_without_a_file_it_says_what_to_set(config: Any, said: str) -> None:

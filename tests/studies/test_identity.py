@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,11 @@ from conftest import ROOT, TINY
 
 from lstmlab import registry
 from lstmlab.config import check, compose
+from lstmlab.schema import TaskConfig, option
 from lstmlab.studies import identity
 from lstmlab.studies.budget import within_budget
 from lstmlab.studies.identity import specify
+from lstmlab.validation import ConfigError, typed
 
 
 def run_id(*overrides: str) -> str:
@@ -99,3 +101,22 @@ def test_code_that_decides_numbers_counts_and_comments_do_not(tmp_path: Path) ->
     assert id_in(tmp_path) == before
     change("c = f * c + i * g", "c = f * c + i * g + 0 * g")
     assert id_in(tmp_path) != before
+
+
+def test_a_file_that_a_key_names_counts_by_its_content(tmp_path: Path) -> None:
+    @dataclass(kw_only=True)
+    class Config(TaskConfig):
+        vectors: str | None = option(None, file=True)
+
+    config = check(compose(["task=climate"])).run
+    file = tmp_path / "v.txt"
+
+    def id_of(vectors: str | None, text: str = "") -> str:
+        file.write_text(text)
+        keys = {f.name: getattr(config.task, f.name) for f in fields(TaskConfig)}
+        return identity._named_files(Config(**keys, vectors=vectors)).get("vectors", "")
+
+    assert id_of(None) == ""
+    assert len({id_of(str(file), "a 1"), id_of(str(file), "a 2")}) == 2
+    with pytest.raises(ConfigError, match=r"task\.vectors='nowhere': expected the path of a file or null, which"):
+        typed(Config, {"name": "x", "dataset": "y", "hidden_size": 1, "vectors": "nowhere"}, "task")
