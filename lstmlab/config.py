@@ -39,6 +39,7 @@ class Settings:
     report: ReportConfig
     outputs: str | None
     workers: int | None
+    checkpoint_minutes: float
 
 
 class PluginConf(SearchPathPlugin):
@@ -122,6 +123,7 @@ def check(config: DictConfig) -> Settings:
         report=typed(ReportConfig, plain["report"], "report"),
         outputs=top.outputs,
         workers=top.workers,
+        checkpoint_minutes=top.checkpoint_minutes,
     )
 
 

@@ -119,6 +119,7 @@ class TopConfig:
     seed: int = option(0, low=0, high=2**31 - 1)
     outputs: str | None = option(None)  # None: `lstmlab.paths.outputs` decides
     workers: int | None = option(None, low=1)  # None: one per core
+    checkpoint_minutes: float = option(1.0, above=0)
 
 
 @dataclass

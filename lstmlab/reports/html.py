@@ -12,7 +12,7 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 from lstmlab.reports.style import WIDTH
-from lstmlab.studies.store import write
+from lstmlab.studies.files import write
 
 CSS = Path(__file__).with_name("report.css")
 PAGE = """<!DOCTYPE html>

@@ -16,7 +16,7 @@ from lstmlab import registry
 from lstmlab.reports import figures, tables, verdict
 from lstmlab.reports.style import colours, to_svg
 from lstmlab.studies import Study
-from lstmlab.studies.store import write
+from lstmlab.studies.files import write
 from lstmlab.tasks import Task
 
 

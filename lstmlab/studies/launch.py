@@ -11,8 +11,9 @@ import threading
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 
+from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
-from lstmlab.studies.store import Result, StorageError, Store
+from lstmlab.studies.store import Result, Store
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Event:
     storage: str = ""
 
 
-def launch(specs: Sequence[Spec], store: Store, workers: int) -> Generator[Event]:
+def launch(specs: Sequence[Spec], store: Store, workers: int, checkpoint_minutes: float = 1.0) -> Generator[Event]:
     """Run ``specs`` on ``workers`` processes and yield what happens, until all have ended.
 
     A worker that dies costs the run that it was at, which is recorded as failed, and is replaced.
@@ -37,7 +38,7 @@ def launch(specs: Sequence[Spec], store: Store, workers: int) -> Generator[Event
     events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
     for spec in specs:
         todo.put(spec)
-    pool = [_Worker(todo, events, store) for _ in range(min(workers, len(specs)))]
+    pool = [_Worker(todo, events, store, checkpoint_minutes) for _ in range(min(workers, len(specs)))]
     left = len(specs)
     try:
         for worker in pool:
@@ -63,9 +64,11 @@ class _Worker(threading.Thread):
         todo: queue.SimpleQueue[Spec],
         events: queue.SimpleQueue[Event | BaseException],
         store: Store,
+        checkpoint_minutes: float,
     ) -> None:
         super().__init__(daemon=True)
         self.todo, self.events, self.store = todo, events, store
+        self.checkpoint_minutes = checkpoint_minutes
         self.process: subprocess.Popen[str] | None = None
         self.stopped = threading.Event()
         self.starting = threading.Lock()
@@ -98,7 +101,12 @@ class _Worker(threading.Thread):
             process = self.process = self.process or self._spawn()
         assert process.stdin is not None
         assert process.stdout is not None
-        request = {"config": asdict(spec.config), "id": spec.id, "outputs": str(self.store.outputs)}
+        request = {
+            "config": asdict(spec.config),
+            "id": spec.id,
+            "outputs": str(self.store.outputs),
+            "checkpoint_minutes": self.checkpoint_minutes,
+        }
         try:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()

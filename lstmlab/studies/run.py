@@ -20,8 +20,9 @@ from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import build, within_budget
 from lstmlab.studies.execute import execute_run
+from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import specify
-from lstmlab.studies.store import Result, StorageError, Store, read_result
+from lstmlab.studies.store import Result, Store, read_result
 from lstmlab.tasks import Task
 
 
@@ -44,7 +45,7 @@ def run_settings(settings: Settings) -> Run:
     if result is None or result["status"] != "done":
         store.prepare()
         with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown:
-            result = execute_run(spec, store, lambda step: shown.update(1))
+            result = execute_run(spec, store, lambda step: shown.update(step - shown.n), settings.checkpoint_minutes)
         if result["status"] != "done":
             raise TrainingError(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
     return Run(store.folder(spec))

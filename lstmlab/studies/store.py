@@ -1,17 +1,13 @@
 """The run store: a folder per run, each file written by atomic rename.
 
 ``runs/<task>-<cell>-s<seed>-<id>/`` holds ``config.yaml``, ``metrics.jsonl``, ``weights.safetensors``,
-``fitted.json`` (scales, vocabularies) and, written last, ``result.json``: a run with a result is over,
-and whatever dies before that leaves a run that is simply done again.
+``fitted.json`` (scales, vocabularies) and, written last, ``result.json``: a run with a result is over.
+Whatever dies before that leaves a run that goes on from its checkpoint, or is done again.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,16 +16,12 @@ from omegaconf import OmegaConf
 from safetensors.torch import save
 from torch import Tensor
 
-from lstmlab.errors import LstmlabError
+from lstmlab.studies.files import StorageError, write
 from lstmlab.studies.identity import Spec
 
 Result = dict[str, Any]
 FORMAT = 1
 REQUIRED = ("format", "id", "status", "task", "cell", "seed")
-
-
-class StorageError(LstmlabError):
-    """A file of the store cannot be written or read."""
 
 
 class Store:
@@ -56,6 +48,12 @@ class Store:
         """
         return read_result(self.folder(spec), spec.id)
 
+    def open_log(self, spec: Spec) -> Path:
+        """Make the run's folder and return the file in it for whatever the run prints."""
+        path = self.folder(spec) / "log.txt"
+        write(path, b"")
+        return path
+
     def begin(self, spec: Spec) -> None:
         """Record the config; a former failure, and what a killed worker left half-written, is removed."""
         folder = self.folder(spec)
@@ -63,11 +61,6 @@ class Store:
             stale.unlink(missing_ok=True)
         text = OmegaConf.to_yaml(OmegaConf.create(asdict(spec.config)))
         write(folder / "config.yaml", text.encode())
-
-    def log(self, spec: Spec, history: Sequence[dict[str, Any]]) -> None:
-        """Record what was measured so far, a JSON object per line."""
-        text = "".join(json.dumps(row) + "\n" for row in history)
-        write(self.folder(spec) / "metrics.jsonl", text.encode())
 
     def finish(
         self,
@@ -124,35 +117,3 @@ def read_result(folder: Path, id: str | None = None) -> Result | None:
     if result["format"] > FORMAT:
         raise StorageError(f"{path} was written by a newer lstmlab (format {result['format']}): update lstmlab.")
     return result
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Raises:
-        StorageError: when the disk is full or the folder cannot be written.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "free some space" if full else "choose another folder with outputs=DIR"
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror}. Finished runs are kept; {advice} and repeat the command."
-        ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

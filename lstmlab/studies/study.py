@@ -16,10 +16,11 @@ from lstmlab.machine import cores
 from lstmlab.progress import bar
 from lstmlab.schema import StudyConfig
 from lstmlab.studies.expand import plan
+from lstmlab.studies.files import write
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.launch import launch
 from lstmlab.studies.run import Run
-from lstmlab.studies.store import Result, Store, write
+from lstmlab.studies.store import Result, Store
 from lstmlab.tasks import Task
 
 COLUMNS = {
@@ -77,10 +78,9 @@ class Study:
         threads = max(s.config.train.threads for s in missing)
         workers = self.settings.workers or max(1, cores() // threads)
         results = self.results
-        with (
-            bar(len(self.specs), self.config.name) as shown,
-            closing(launch(missing, self.store, workers)) as events,  # whatever interrupts us, workers end
-        ):
+        events = launch(missing, self.store, workers, self.settings.checkpoint_minutes)
+        # Whatever interrupts us, closing ends the workers.
+        with bar(len(self.specs), self.config.name) as shown, closing(events):
             shown.update(len(self.specs) - len(missing))
             running: dict[str, str] = {}
             for event in events:

@@ -17,8 +17,9 @@ from typing import Any, TextIO
 
 from lstmlab.config import check_run
 from lstmlab.studies.execute import execute_run
+from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
-from lstmlab.studies.store import StorageError, Store
+from lstmlab.studies.store import Store
 
 PROGRESS_EVERY = 0.5  # seconds
 
@@ -42,18 +43,18 @@ def _serve(request: dict[str, Any], events: TextIO) -> None:
             sent = time.monotonic()
             _send(events, {"step": step})
 
-    log = store.folder(spec) / "log.txt"
+    log: Path | None = None
     try:
-        store.begin(spec)
-        with log.open("wb") as file:
+        log = store.open_log(spec)
+        with log.open("ab") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        event: dict[str, Any] = {"result": execute_run(spec, store, progress)}
+        event: dict[str, Any] = {"result": execute_run(spec, store, progress, request["checkpoint_minutes"])}
     except (StorageError, OSError) as error:
         event = {"storage": str(error)}
     sys.stdout.flush()
     sys.stderr.flush()
-    if log.exists() and log.stat().st_size == 0:
+    if log is not None and log.stat().st_size == 0:
         log.unlink()
     _send(events, event)
 

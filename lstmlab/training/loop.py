@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,31 @@ from torch import Tensor, nn
 
 from lstmlab.errors import TrainingError
 from lstmlab.schema import TrainConfig
-from lstmlab.tasks import Batch, Task
+from lstmlab.tasks import Task
+from lstmlab.training import snapshot
+from lstmlab.training.snapshot import Snapshot
+from lstmlab.training.stream import Stream
 
 Row = dict[str, Any]  # one line of metrics.jsonl
-Watch = Callable[[list[Row], int], None]  # all rows so far, and the step
+Watch = Callable[["Training"], object]
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        best: value of the watched metric at ``best_step``, NaN before the first evaluation.
+        since_best: evaluations without a better value.
+        seconds: spent on training steps, without evaluations.
+    """
+
+    step: int = 0
+    best: float = math.nan
+    best_step: int = 0
+    since_best: int = 0
+    seconds: float = 0.0
+    norm: float = 0.0
 
 
 @dataclass
@@ -40,7 +61,8 @@ def fit(
     model: nn.Module,
     config: TrainConfig,
     random: np.random.Generator,
-    watch: Watch = lambda rows, step: None,
+    watch: Watch = lambda training: None,
+    resume: tuple[Snapshot, Sequence[Row]] | None = None,
 ) -> Fit:
     """Train ``model`` on ``task`` and leave the weights that were best on validation in it.
 
@@ -49,53 +71,109 @@ def fit(
         model: trained in place.
         config: the group ``train``.
         random: decides the order of the data; equal for all cells with the same seed.
-        watch: called after every step.
+        watch: called after every step; may take a `Training.snapshot`.
+        resume: such a snapshot and the history up to it; what follows is what would have followed then.
 
     Raises:
-        TrainingError: when a loss or a gradient is not finite.
+        TrainingError: when a loss or a gradient is not finite, or there is nothing to train on.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(config, step))
-    history: list[Row] = []
-    best, best_step, best_weights = math.nan, 0, _copy(model)
-    since_best, seconds, norm, state = 0, 0.0, 0.0, None
-    batches = _endless(task, config.batch_size, random)
-
-    for step in range(1, config.steps + 1):
-        started = time.perf_counter()
-        model.train()
-        batch = next(batches)
-        # Truncated backpropagation through time: the state goes on, its gradient stops here.
-        state = _detach(state) if batch.carry else None
-        output, state = model(batch.inputs, state, batch.lengths)
-        loss = task.loss(output, batch)
-        if not torch.isfinite(loss):
-            raise TrainingError(_not_finite("loss", loss.item(), step, norm))
-        optimizer.zero_grad()
-        loss.backward()
-        norm = _clip(model, config)
-        if not math.isfinite(norm):
-            raise TrainingError(_not_finite("gradient norm", norm, step, norm))
-        optimizer.step()
-        schedule.step()
-        seconds += time.perf_counter() - started
-        history.append({"step": step, "split": "train", "loss": loss.item(), "gradient_norm": norm})
-
-        if step % config.evaluate_every == 0 or step == config.steps:
-            model.eval()
-            scores = task.evaluate(model, "validation")
-            history.append({"step": step, "split": "validation", **scores})
-            value = scores[task.watched.name]
-            since_best += 1
-            if math.isnan(best) or task.watched.improves(value, best):
-                best, best_step, best_weights, since_best = value, step, _copy(model), 0
-        watch(history, step)
-        if config.patience is not None and since_best >= config.patience:
-            break
-
-    model.load_state_dict(best_weights)
+    training = Training(task, model, config, random)
+    if resume is not None:
+        training.restore(*resume)
+    while not training.over:
+        training.update()
+        if training.progress.step % config.evaluate_every == 0 or training.progress.step == config.steps:
+            training.evaluate()
+        watch(training)
+    model.load_state_dict(training.best_weights)
     model.eval()
-    return Fit(history, best_step, step, seconds)
+    p = training.progress
+    return Fit(training.history, p.best_step, p.step, p.seconds)
+
+
+class Training:
+    """One training, step by step."""
+
+    def __init__(self, task: Task, model: nn.Module, config: TrainConfig, random: np.random.Generator) -> None:
+        self.task, self.model, self.config = task, model, config
+        self.optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        self.stream = Stream(task, config.batch_size, random)
+        self.progress = Progress()
+        self.history: list[Row] = []
+        self.best_weights = snapshot.weights(model)
+        self.state: Any = None
+
+    @property
+    def over(self) -> bool:
+        """Whether all steps are done, or validation has not improved for too long."""
+        patience = self.config.patience
+        waited = patience is not None and self.progress.since_best >= patience
+        return self.progress.step >= self.config.steps or waited
+
+    def update(self) -> None:
+        """Learn from the next batch."""
+        p, started = self.progress, time.perf_counter()
+        p.step += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * _rate(self.config, p.step - 1)
+        self.model.train()
+        batch = next(self.stream)
+        # Truncated backpropagation through time: the state goes on, its gradient stops here.
+        state = _detach(self.state) if batch.carry else None
+        output, self.state = self.model(batch.inputs, state, batch.lengths)
+        loss = self.task.loss(output, batch)
+        if not torch.isfinite(loss):
+            raise TrainingError(_not_finite("loss", loss.item(), p.step, p.norm))
+        self.optimizer.zero_grad()
+        loss.backward()
+        p.norm = _clip(self.model, self.config)
+        if not math.isfinite(p.norm):
+            raise TrainingError(_not_finite("gradient norm", p.norm, p.step, p.norm))
+        self.optimizer.step()
+        p.seconds += time.perf_counter() - started
+        self.history.append({"step": p.step, "split": "train", "loss": loss.item(), "gradient_norm": p.norm})
+
+    def evaluate(self) -> None:
+        """Look at the validation split, and keep the weights if they are the best so far."""
+        p = self.progress
+        self.model.eval()
+        scores = self.task.evaluate(self.model, "validation")
+        self.history.append({"step": p.step, "split": "validation", **scores})
+        value = scores[self.task.watched.name]
+        p.since_best += 1
+        if math.isnan(p.best) or self.task.watched.improves(value, p.best):
+            p.best, p.best_step, p.since_best = value, p.step, 0
+            self.best_weights = snapshot.weights(self.model)
+
+    def snapshot(self) -> Snapshot:
+        """Return all that decides what comes next; the history goes beside it."""
+        carried, outline = snapshot.flatten(self.state if self.stream.peek().carry else None)
+        parts = {
+            "model": snapshot.weights(self.model),
+            "best": self.best_weights,
+            "optimizer": snapshot.averages(self.optimizer),
+            "state": {str(i): s.detach().clone() for i, s in enumerate(carried)},
+        }
+        tensors = {f"{part}.{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+        facts = {
+            "progress": asdict(self.progress),
+            "stream": self.stream.position(),
+            "state": outline,
+            "rows": len(self.history),
+        }
+        return Snapshot(tensors | {"generator": torch.get_rng_state()}, facts)
+
+    def restore(self, taken: Snapshot, history: Sequence[Row]) -> None:
+        """Go back to where a snapshot was taken, with the history up to it."""
+        self.model.load_state_dict(taken.part("model"))
+        self.best_weights = taken.part("best")
+        snapshot.set_averages(self.optimizer, taken.part("optimizer"))
+        carried = taken.part("state")
+        self.state = snapshot.nest([carried[str(i)] for i in range(len(carried))], taken.facts["state"])
+        self.progress = Progress(**taken.facts["progress"])
+        self.history = list(history)
+        self.stream.seek(taken.facts["stream"])
+        torch.set_rng_state(taken.tensors["generator"])
 
 
 def _rate(config: TrainConfig, step: int) -> float:
@@ -114,19 +192,10 @@ def _clip(model: nn.Module, config: TrainConfig) -> float:
     return float(norm)
 
 
-def _endless(task: Task, batch_size: int, random: np.random.Generator) -> Iterator[Batch]:
-    while True:
-        yield from task.batches("train", batch_size, random)
-
-
 def _detach(state: Any) -> Any:
     if isinstance(state, Tensor):
         return state.detach()
     return tuple(_detach(s) for s in state)
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in model.state_dict().items()}
 
 
 def _not_finite(what: str, value: float, step: int, norm: float) -> str:

@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 
 from lstmlab.config import check, compose
 from lstmlab.studies.budget import within_budget
+from lstmlab.studies.checkpoint import History
+from lstmlab.studies.files import StorageError, write
 from lstmlab.studies.identity import Spec, specify
-from lstmlab.studies.store import StorageError, Store, write
+from lstmlab.studies.store import Store
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def spec() -> Spec:
 def test_a_run_s_folder_holds_config_metrics_weights_and_result(tmp_path: Path, spec: Spec) -> None:
     store = Store(tmp_path)
     store.begin(spec)
-    store.log(spec, [{"step": 1, "loss": 0.5}])
+    History(store.folder(spec), []).append([{"step": 1, "loss": 0.5}])
     store.finish(spec, {"status": "done", "value": 1.0}, {"w": torch.arange(3.0)})
     folder = store.folder(spec)
     names = {f.name for f in folder.iterdir()}

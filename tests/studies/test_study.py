@@ -21,8 +21,8 @@ from conftest import ROOT, TINY
 import lstmlab
 from lstmlab.errors import LstmlabError
 from lstmlab.studies import launch
+from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
-from lstmlab.studies.store import StorageError
 
 SLOW = [o for o in TINY if "steps" not in o] + ["train.steps=100000", "train.evaluate_every=100000"]
 
@@ -185,7 +185,7 @@ def test_a_worker_that_is_being_started_can_be_stopped(tmp_path: Path) -> None:
             time.sleep(0.2)
             return super()._spawn()
 
-    worker = Slow(todo, queue.SimpleQueue(), study.store)
+    worker = Slow(todo, queue.SimpleQueue(), study.store, 1.0)
     worker.start()
     entered.wait()
     worker.stop()
