@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 
 from lstmlab.reports import Report
-from lstmlab.studies import Run, load_run
-from lstmlab.studies import Study as _Study
-from lstmlab.studies import run as _run
+from lstmlab.studies.run import Run, load_run
+from lstmlab.studies.run import run as _run
+from lstmlab.studies.study import Study as _Study
 
 __all__ = ["Run", "Study", "load_run", "run", "study"]
 

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
             description=text,
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name not in ("run", "bench", "predict", "data", "check"),  # these have their own
+            add_help=name not in ("run", "bench", "predict", "data", "check", "status"),  # these have their own
         )
         command.set_defaults(function=function)
         if name == "list":

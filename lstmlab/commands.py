@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lstmlab.errors import LstmlabError
+from lstmlab.store_commands import ACTIONS, status
 
 if TYPE_CHECKING:
     from lstmlab.cells import Cell
-    from lstmlab.studies import Study
+    from lstmlab.studies.study import Study
 
 STUDY = """\
 Overrides:
@@ -20,6 +21,12 @@ Overrides:
   outputs=DIR                  write everything there
   workers=N                    worker processes (default: one per core)
   train.steps=100 ...          anything else is handed to every run
+"""
+STORED = """
+What is stored:
+  lstmlab study export FILE.tar   write finished runs to one file, with their hashes
+  lstmlab study import FILE.tar   take them into another store; nothing finished is overwritten
+  lstmlab study prune             list runs that no study consists of any more, and delete them
 """
 
 
@@ -71,7 +78,9 @@ def run(rest: Sequence[str]) -> int:
 
 
 def study(rest: Sequence[str]) -> int:
-    """Run what is missing of a study."""
+    """Run what is missing of a study, or see to what is stored."""
+    if rest and rest[0] in ACTIONS:
+        return ACTIONS[rest[0]](rest[1:])
     made = _study(rest).run()
     groups = made.table().groupby(["task", "cell", "status", "metric"], sort=False, dropna=False)["value"]
     print(groups.agg(runs="size", mean="mean").reset_index().to_string(index=False))
@@ -106,7 +115,7 @@ def predict(rest: Sequence[str]) -> int:
     if len(outputs) != len(given.overrides) or len(outputs) > 1:
         parser.error(f"only outputs=DIR is known besides the options, not {' '.join(given.overrides)}")
     _warn_of_plugins()
-    from lstmlab.studies import load_run
+    from lstmlab.studies.run import load_run
 
     answers = load_run(given.run, *outputs).predict(given.input)
     if given.output is None:
@@ -176,7 +185,7 @@ def check(rest: Sequence[str]) -> int:
 
 
 def _study(rest: Sequence[str]) -> Study:
-    from lstmlab.studies import Study
+    from lstmlab.studies.study import Study
 
     _warn_of_plugins()
     flags = [r for r in rest if r.startswith("-")]
@@ -195,8 +204,9 @@ def _failures(study: Study) -> int:
 COMMANDS = {
     "list": (list_, "List the cells, tasks and datasets that configs may name.", ""),
     "run": (run, "Train one run, or several with -m.", ""),
-    "study": (study, "Run what is missing of a study, without rendering it.", STUDY),
+    "study": (study, "Run what is missing of a study, without rendering it.", STUDY + STORED),
     "report": (report, "Run what is missing of a study and render its report.", STUDY),
+    "status": (status, "How the runs of each study stand: running and how far, done, failed and why.", ""),
     "predict": (predict, "Let the model of a finished run answer new data.", ""),
     "data": (data, "List the datasets and where they are, or fetch one. Files are found by their hash.", ""),
     "check": (check, "Check a task or a cell against its contract. Each check that fails says what to do.", ""),

@@ -23,11 +23,20 @@ from yaml import YAMLError
 
 from lstmlab import paths, plugins, registry
 from lstmlab.errors import nearest
-from lstmlab.schema import CellConfig, EngineConfig, ReportConfig, RunConfig, StudyConfig, TopConfig, TrainConfig
+from lstmlab.schema import (
+    CellConfig,
+    EngineConfig,
+    LaunchConfig,
+    ReportConfig,
+    RunConfig,
+    StudyConfig,
+    TopConfig,
+    TrainConfig,
+)
 from lstmlab.validation import ConfigError, join, typed
 
 REFUSALS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra raises for a bad config
-GROUPS = ("cell", "task", "train", "engine", "study", "report")
+GROUPS = ("cell", "task", "train", "engine", "study", "launch", "report")
 
 
 @dataclass
@@ -36,6 +45,7 @@ class Settings:
 
     run: RunConfig
     study: StudyConfig
+    launch: LaunchConfig
     report: ReportConfig
     outputs: str | None
     workers: int | None
@@ -120,6 +130,7 @@ def check(config: DictConfig) -> Settings:
     return Settings(
         run=check_run({k: plain[k] for k in ("cell", "task", "train", "engine", "seed")}),
         study=typed(StudyConfig, plain["study"], "study"),
+        launch=typed(LaunchConfig, plain["launch"], "launch"),
         report=typed(ReportConfig, plain["report"], "report"),
         outputs=top.outputs,
         workers=top.workers,

@@ -106,6 +106,15 @@ class StudyConfig:
 
 
 @dataclass
+class LaunchConfig:
+    """Group ``launch``: what does the runs of a study, and what one of them may use."""
+
+    name: str = option(choices=("processes", "serial"))
+    memory_limit: float | None = option(None, above=0)  # GiB that a run may use
+    time_limit: float | None = option(None, above=0)  # minutes that a run may take
+
+
+@dataclass
 class ReportConfig:
     """Group ``report``: how results are rendered."""
 

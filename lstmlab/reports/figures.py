@@ -13,7 +13,8 @@ from torch import nn
 
 from lstmlab.reports.statistics import interval
 from lstmlab.reports.style import colours, markers, panels, scale
-from lstmlab.studies import Run, Study
+from lstmlab.studies.run import Run
+from lstmlab.studies.study import Study
 
 
 def metric_per_cell(study: Study) -> Figure:

@@ -17,7 +17,7 @@ from traitlets.config import Config
 from lstmlab import paths
 from lstmlab.errors import LstmlabError, nearest
 from lstmlab.reports import html
-from lstmlab.studies import Study
+from lstmlab.studies.study import Study
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from lstmlab.engine.tracing import trace
 from lstmlab.machine import describe
 from lstmlab.reports import figures, tables, verdict
 from lstmlab.reports.section import describe_data, draw, escape_markdown, section
-from lstmlab.studies import Study
+from lstmlab.studies.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from IPython.display import SVG
 from matplotlib.axes import Axes
 
 from lstmlab.reports.style import colours, panels, scale, to_svg
-from lstmlab.studies import Run
+from lstmlab.studies.run import Run
 
 
 def example(run: Run) -> SVG:

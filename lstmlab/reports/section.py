@@ -15,8 +15,8 @@ from torch import nn
 from lstmlab import registry
 from lstmlab.reports import figures, tables, verdict
 from lstmlab.reports.style import colours, to_svg
-from lstmlab.studies import Study
 from lstmlab.studies.files import write
+from lstmlab.studies.study import Study
 from lstmlab.tasks import Task
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lstmlab.reports.statistics import interval
-from lstmlab.studies import Study
+from lstmlab.studies.study import Study
 
 
 def summarise(study: Study, task: str) -> pd.DataFrame:

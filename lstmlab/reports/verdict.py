@@ -7,7 +7,7 @@ import pandas as pd
 
 from lstmlab.reports.statistics import Comparison, compare
 from lstmlab.reports.tables import summarise
-from lstmlab.studies import Study
+from lstmlab.studies.study import Study
 from lstmlab.tasks import Metric, Task
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from lstmlab import registry
 from lstmlab.errors import LstmlabError
 from lstmlab.machine import describe
+from lstmlab.studies import claims
 from lstmlab.studies.budget import build, count_parameters
 from lstmlab.studies.checkpoint import History, drop_checkpoint, load_checkpoint, save_checkpoint
 from lstmlab.studies.files import StorageError
@@ -24,43 +25,72 @@ from lstmlab.training.loop import Row, Training
 from lstmlab.training.snapshot import Snapshot
 
 LOG_EVERY = 2.0  # seconds between two additions to metrics.jsonl
+Progress = Callable[[int, float], object]
+
+
+class Elsewhere(Exception):  # noqa: N818  not an error
+    """Another process works on the run, and is named."""
+
+
+class Interrupted(BaseException):
+    """Raised by ``progress`` to leave a run after this step; a checkpoint is written first."""
 
 
 def execute_run(
-    spec: Spec, store: Store, progress: Callable[[int], object] = lambda step: None, checkpoint_minutes: float = 1.0
+    spec: Spec,
+    store: Store,
+    checkpoint_minutes: float = 1.0,
+    progress: Progress = lambda step, loss: None,
+    stale: int = 0,
+    begun: Callable[[], object] = lambda: None,
 ) -> Result:
     """Train, evaluate and record one run; whatever the run raises is recorded as its failure.
 
     A run that was interrupted goes on from its last checkpoint, and ends with the numbers that it would have
-    ended with. One that raised begins anew.
+    ended with. One that raised begins anew; one that somebody has finished meanwhile is not done again.
 
     Args:
         spec: which run.
         store: where it is recorded.
-        progress: called with the step after every step.
         checkpoint_minutes: between two checkpoints.
+        progress: called with step and loss after every step.
+        stale: the claim that was found silent and may be taken over; see `claims.hold`.
+        begun: called when the run is ours, before anything of it happens.
 
     Raises:
+        Elsewhere: when another process works on it.
         StorageError: when nothing can be recorded; training on would lose the work.
     """
-    store.begin(spec)
-    try:
-        result = _train(spec, store, progress, checkpoint_minutes)
-    except StorageError:
-        raise
-    except LstmlabError as error:
-        result = store.fail(spec, str(error))
-    except Exception as error:  # a task or cell may raise anything; the study goes on
-        result = store.fail(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
-    drop_checkpoint(store.folder(spec))
-    return result
+    folder = store.folder(spec)
+    with claims.hold(folder, stale) as claim:
+        if claim is None:
+            other = claims.holder(folder)
+            raise Elsewhere(other.name if other else "another process")
+        former = store.result(spec)
+        if former is not None and former["status"] == "done":
+            return former
+        store.begin(spec)
+        begun()
+        try:
+            result = _train(spec, store, _Records(folder, claim, progress, checkpoint_minutes, spec.config.train.steps))
+        except (StorageError, Elsewhere):
+            raise
+        except LstmlabError as error:
+            result = store.fail(spec, str(error))
+        except Exception as error:  # a task or cell may raise anything; the study goes on
+            result = store.fail(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
+        drop_checkpoint(folder)
+        return result
 
 
 class _Records:
     """Writes down how a training goes: its history every few seconds, a checkpoint every few minutes."""
 
-    def __init__(self, folder: Path, progress: Callable[[int], object], checkpoint_minutes: float) -> None:
-        self.folder, self.progress, self.pause = folder, progress, 60 * checkpoint_minutes
+    def __init__(
+        self, folder: Path, claim: claims.Claim, progress: Progress, checkpoint_minutes: float, steps: int
+    ) -> None:
+        self.folder, self.claim, self.progress, self.steps = folder, claim, progress, steps
+        self.pause = 60 * checkpoint_minutes
         self.logged = self.saved = time.monotonic()
         self.resume = self._former()
         self.rows: list[Row] = self.resume[1] if self.resume else []
@@ -76,21 +106,32 @@ class _Records:
 
     def watch(self, training: Training) -> None:
         """Look at a training after each of its steps."""
-        self.rows, now = training.history, time.monotonic()
-        self.progress(training.progress.step)
+        self.rows, now, p = training.history, time.monotonic(), training.progress
+        if self.claim.lost:
+            raise Elsewhere("another process, which took this one for dead")
+        self.claim.tell(p.step, self.steps, p.loss)
         due = now - self.saved > self.pause
         if due or now - self.logged > LOG_EVERY:
             self.history.append(self.rows)
             self.logged = now
         if due:
-            save_checkpoint(self.folder, training.snapshot())
-            self.saved = time.monotonic()  # however long writing takes, training takes most of the time
+            self.save(training)
+        try:
+            self.progress(p.step, p.loss)
+        except Interrupted:
+            self.history.append(self.rows)
+            self.save(training)
+            raise
+
+    def save(self, training: Training) -> None:
+        """Write a checkpoint."""
+        save_checkpoint(self.folder, training.snapshot())
+        self.saved = time.monotonic()  # however long writing takes, training takes most of the time
 
 
-def _train(spec: Spec, store: Store, progress: Callable[[int], object], checkpoint_minutes: float) -> Result:
+def _train(spec: Spec, store: Store, records: _Records) -> Result:
     config, started = spec.config, time.time()
     task: Task = registry.task.get(config.task.name)(config.task)
-    records = _Records(store.folder(spec), progress, checkpoint_minutes)
     with deterministic(config.seed, config.train.threads):
         model = build(task, config.cell, config.engine)
         random = np.random.default_rng(config.seed)

@@ -15,7 +15,7 @@ from lstmlab.studies.identity import Spec, specify
 from lstmlab.validation import ConfigError
 
 AXES = {"task": "tasks", "cell": "cells", "seed": "seeds"}  # override -> key of the group study
-OURS = ("study", "report", "outputs", "workers", "checkpoint_minutes")
+OURS = ("study", "launch", "report", "outputs", "workers", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def plan(overrides: Sequence[str]) -> Plan:
     """Return the runs of a study.
 
     ``task=``, ``cell=`` and ``seed=`` narrow the study and take several values separated by
-    commas; ``study``, ``report``, ``outputs``, ``workers`` and ``checkpoint_minutes`` configure it; everything else is
+    commas; ``study``, ``launch``, ``report``, ``outputs``, ``workers`` and ``checkpoint_minutes``
+    configure it; everything else is
     handed to each run. Each (task, cell) is composed once and copied for every seed.
 
     Raises:

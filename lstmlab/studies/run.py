@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,10 @@ from lstmlab.errors import LstmlabError, TrainingError, nearest
 from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import build, within_budget
-from lstmlab.studies.execute import execute_run
+from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
-from lstmlab.studies.identity import specify
+from lstmlab.studies.identity import Spec, specify
+from lstmlab.studies.interrupts import first_interrupt
 from lstmlab.studies.store import Result, Store, read_result
 from lstmlab.tasks import Task
 
@@ -44,11 +46,28 @@ def run_settings(settings: Settings) -> Run:
     result = store.result(spec)
     if result is None or result["status"] != "done":
         store.prepare()
-        with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown:
-            result = execute_run(spec, store, lambda step: shown.update(step - shown.n), settings.checkpoint_minutes)
+        result = _execute(spec, store, settings.checkpoint_minutes)
         if result["status"] != "done":
             raise TrainingError(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
     return Run(store.folder(spec))
+
+
+def _execute(spec: Spec, store: Store, checkpoint_minutes: float) -> Result:
+    """Do a run in this process, with a bar; Ctrl-C writes a checkpoint before it ends the run."""
+    stopping = threading.Event()
+
+    def progress(step: int, loss: float) -> None:
+        shown.update(step - shown.n)
+        if stopping.is_set():
+            raise Interrupted
+
+    with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown, first_interrupt(stopping.set):
+        try:
+            return execute_run(spec, store, checkpoint_minutes, progress)
+        except Interrupted:
+            raise KeyboardInterrupt from None
+        except Elsewhere as other:
+            raise TrainingError(f"{spec.name} is being trained by {other}; wait for it, or end that first") from None
 
 
 def load_run(id: str, outputs: str | None = None) -> Run:

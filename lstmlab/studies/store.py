@@ -48,12 +48,6 @@ class Store:
         """
         return read_result(self.folder(spec), spec.id)
 
-    def open_log(self, spec: Spec) -> Path:
-        """Make the run's folder and return the file in it for whatever the run prints."""
-        path = self.folder(spec) / "log.txt"
-        write(path, b"")
-        return path
-
     def begin(self, spec: Spec) -> None:
         """Record the config; a former failure, and what a killed worker left half-written, is removed."""
         folder = self.folder(spec)

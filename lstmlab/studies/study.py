@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from io import BytesIO
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
+from tqdm import tqdm
 
 from lstmlab import paths, registry
 from lstmlab.machine import cores
@@ -18,8 +20,10 @@ from lstmlab.schema import StudyConfig
 from lstmlab.studies.expand import plan
 from lstmlab.studies.files import write
 from lstmlab.studies.identity import Spec
-from lstmlab.studies.launch import launch
+from lstmlab.studies.interrupts import first_interrupt
+from lstmlab.studies.launch import Event, Options, launch
 from lstmlab.studies.run import Run
+from lstmlab.studies.status import PLAN
 from lstmlab.studies.store import Result, Store
 from lstmlab.tasks import Task
 
@@ -68,6 +72,8 @@ class Study:
         """
         over = ("done",) if retry else ("done", "failed")
         missing = [s for s, r in self.results.items() if r is None or r["status"] not in over]
+        plan = {"question": self.config.question, "runs": [spec.name for spec in self.specs]}
+        write(self.folder / PLAN, json.dumps(plan, indent=1).encode())
         if missing:
             self.store.prepare()
             self._launch(missing)
@@ -77,24 +83,39 @@ class Study:
     def _launch(self, missing: list[Spec]) -> None:
         threads = max(s.config.train.threads for s in missing)
         workers = self.settings.workers or max(1, cores() // threads)
-        results = self.results
-        events = launch(missing, self.store, workers, self.settings.checkpoint_minutes)
-        # Whatever interrupts us, closing ends the workers.
-        with bar(len(self.specs), self.config.name) as shown, closing(events):
-            shown.update(len(self.specs) - len(missing))
-            running: dict[str, str] = {}
-            for event in events:
-                config = event.spec.config
-                name = f"{config.task.label}/{config.cell.name}/{config.seed}"
-                if event.result is None:
-                    running[name] = f"{name} {event.step / config.train.steps:.0%}"
-                else:
-                    results[event.spec] = event.result
-                    running.pop(name, None)
-                    if event.result["status"] == "failed":
-                        shown.write(f"failed: {name}: {event.result['reason']}")
-                shown.set_postfix_str(", ".join(running.values()), refresh=event.result is None)
-                shown.update(event.result is not None)
+        options = Options(self.settings.launch, workers, self.settings.checkpoint_minutes)
+        events = launch(missing, self.store, options)
+        with bar(len(self.specs), self.config.name) as shown, closing(events):  # closing ends the workers
+
+            def end() -> None:
+                options.stopping.set()
+                shown.write("interrupted: the runs at work are finished first; Ctrl-C again stops them now")
+
+            with first_interrupt(end):
+                self._show(events, shown, len(self.specs) - len(missing))
+        if options.stopping.is_set():
+            raise KeyboardInterrupt
+
+    def _show(self, events: Iterator[Event], shown: tqdm[Any], done: int) -> None:
+        """Take results in, and keep the bar up to date."""
+        shown.update(done)
+        running: dict[str, str] = {}
+        for event in events:
+            config = event.spec.config
+            name = f"{config.task.label}/{config.cell.name}/{config.seed}"
+            if event.final:
+                running.pop(name, None)
+            else:
+                loss = "" if event.loss is None else f", loss {event.loss:.3g}"
+                running[name] = f"{name} {event.step / config.train.steps:.0%}{loss}"
+            if event.elsewhere:
+                shown.write(f"left to {event.elsewhere}: {name}")
+            if event.result is not None:
+                self.results[event.spec] = event.result
+                if event.result["status"] == "failed":
+                    shown.write(f"failed: {name}: {event.result['reason']}")
+            shown.set_postfix_str("; ".join(running.values()), refresh=event.result is None)
+            shown.update(event.result is not None)
 
     @cached_property
     def results(self) -> dict[Spec, Result | None]:

@@ -31,6 +31,8 @@ class Progress:
         best: value of the watched metric at ``best_step``, NaN before the first evaluation.
         since_best: evaluations without a better value.
         seconds: spent on training steps, without evaluations.
+        loss: of the last step.
+        norm: of its gradient, before clipping.
     """
 
     step: int = 0
@@ -38,6 +40,7 @@ class Progress:
     best_step: int = 0
     since_best: int = 0
     seconds: float = 0.0
+    loss: float = math.nan
     norm: float = 0.0
 
 
@@ -130,8 +133,8 @@ class Training:
         if not math.isfinite(p.norm):
             raise TrainingError(_not_finite("gradient norm", p.norm, p.step, p.norm))
         self.optimizer.step()
-        p.seconds += time.perf_counter() - started
-        self.history.append({"step": p.step, "split": "train", "loss": loss.item(), "gradient_norm": p.norm})
+        p.loss, p.seconds = loss.item(), p.seconds + time.perf_counter() - started
+        self.history.append({"step": p.step, "split": "train", "loss": p.loss, "gradient_norm": p.norm})
 
     def evaluate(self) -> None:
         """Look at the validation split, and keep the weights if they are the best so far."""

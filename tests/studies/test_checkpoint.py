@@ -35,13 +35,13 @@ def spec() -> Spec:
 def run_until(spec: Spec, store: Store, last: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run with a checkpoint after each step, and die after step ``last``."""
 
-    def progress(step: int) -> None:
-        if step == last + 1:
+    def progress(step: int, loss: float) -> None:
+        if step == last:
             raise Died
 
     monkeypatch.setattr(execute, "LOG_EVERY", 0.0)
     with pytest.raises(Died):
-        execute.execute_run(spec, store, progress, checkpoint_minutes=0.0)
+        execute.execute_run(spec, store, 0.0, progress)
 
 
 def same(one: Path, other: Path) -> bool:
@@ -61,7 +61,7 @@ def test_a_run_that_died_ends_as_an_undisturbed_one(
     execute.execute_run(spec, whole)
     run_until(spec, broken, last, monkeypatch)
     seen: list[int] = []
-    execute.execute_run(spec, broken, seen.append)
+    execute.execute_run(spec, broken, progress=lambda step, loss: seen.append(step))
     assert seen == list(range(last + 1, STEPS + 1)), "what was done is not done again"
     assert same(whole.folder(spec), broken.folder(spec))
     assert not (broken.folder(spec) / NAME).exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import shutil
 import signal
 import subprocess
@@ -20,9 +19,9 @@ from conftest import ROOT, TINY
 
 import lstmlab
 from lstmlab.errors import LstmlabError
-from lstmlab.studies import launch
 from lstmlab.studies.files import StorageError
-from lstmlab.studies.identity import Spec
+from lstmlab.studies.launch.events import Event, Job, Options
+from lstmlab.studies.launch.process import Process
 
 SLOW = [o for o in TINY if "steps" not in o] + ["train.steps=100000", "train.evaluate_every=100000"]
 
@@ -158,42 +157,62 @@ IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script's `comman
 
 
 @needs_proc
-def test_ctrl_c_ends_a_study_with_a_message_its_finished_runs_and_its_workers(tmp_path: Path, start: Start) -> None:
+def test_ctrl_c_once_finishes_what_runs_and_begins_nothing_more(tmp_path: Path, start: Start) -> None:
     """Also where the signal was ignored when the study was started."""
-    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0,1,2", "workers=2", prefix=IGNORING)
-    wait_for(lambda: len(list(tmp_path.glob("runs/*/config.yaml"))) == 2)
+    options = [o for o in TINY if not o.startswith("train.")] + ["train.steps=300", "cell=vanilla", "seed=0,1,2,3,4"]
+    driver = start(tmp_path, *options, prefix=IGNORING)
+    wait_for(lambda: len(list(tmp_path.glob("runs/*/config.yaml"))) == 1)
+    os.kill(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "the runs at work are finished first" in said
+    assert "interrupted; finished runs are kept" in said
+    assert "Traceback" not in said
+    assert [r["status"] for r in map(json.loads, results(tmp_path).values())] == ["done"]
+    assert not list(tmp_path.glob("runs/*/claim-*"))
+
+
+@needs_proc
+def test_ctrl_c_twice_stops_now_and_a_rerun_goes_on_from_there(tmp_path: Path, start: Start) -> None:
+    options = [*SLOW, "cell=vanilla", "seed=0,1,2", "workers=2"]
+    driver = start(tmp_path, *options)
+    wait_for(lambda: len([f for f in tmp_path.glob("runs/*/metrics.jsonl") if f.stat().st_size]) == 2)
     pids = workers_of(driver)
+    os.kill(driver.pid, signal.SIGINT)
+    time.sleep(0.5)
     os.kill(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=30)
     assert driver.returncode == 130
-    assert "interrupted; finished runs are kept" in said
     assert "Traceback" not in said
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
     assert len(pids) == 2
+    assert results(tmp_path) == {}
+    assert len(list(tmp_path.glob("runs/*/checkpoint.safetensors"))) == 2
+    assert not list(tmp_path.glob("runs/*/claim-*"))
 
 
 def test_a_worker_that_is_being_started_can_be_stopped(tmp_path: Path) -> None:
     """What interrupts a study while a process starts ends that process too."""
     study = lstmlab.study("variants", [*SLOW, "cell=vanilla", "seed=0", f"outputs={tmp_path}"])
-    todo: queue.SimpleQueue[Spec] = queue.SimpleQueue()
-    todo.put(study.specs[0])
     entered = threading.Event()
 
-    class Slow(launch._Worker):
-        def _spawn(self) -> subprocess.Popen[str]:
+    class Slow(Process):
+        def _spawn(self) -> subprocess.Popen[bytes]:
             entered.set()
             time.sleep(0.2)
             return super()._spawn()
 
-    worker = Slow(todo, queue.SimpleQueue(), study.store, 1.0)
-    worker.start()
+    process = Slow(study.store, Options(study.settings.launch))
+    heard: list[Event] = []
+    thread = threading.Thread(target=process.run, args=(Job(study.specs[0]), heard.append), daemon=True)
+    thread.start()
     entered.wait()
-    worker.stop()
-    worker.join(timeout=20)
-    ended = worker.process.poll()
-    worker.process.kill()
-    assert ended == -signal.SIGTERM
-    assert not worker.is_alive()
+    process.stop()
+    thread.join(timeout=20)
+    assert process._process is not None
+    assert process._process.poll() is not None
+    assert not thread.is_alive()
+    assert not any(event.final for event in heard)
 
 
 def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continues(

@@ -1,0 +1,62 @@
+"""What launchers are told, and what they tell."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+from lstmlab.schema import LaunchConfig
+from lstmlab.studies.identity import Spec
+from lstmlab.studies.store import Result, Store
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of a run.
+
+    Attributes:
+        step: how many are done.
+        loss: of that step, in the task's unit.
+        result: what the run ended with.
+        elsewhere: another process that works on the run, by host and number; so this one let it be.
+        storage: why the store cannot be written: no run can go on.
+    """
+
+    spec: Spec
+    step: int = 0
+    loss: float | None = None
+    result: Result | None = None
+    elsewhere: str = ""
+    storage: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will be heard of the run from this launcher."""
+        return self.result is not None or bool(self.elsewhere) or bool(self.storage)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be done, and the claim on it, by `claims.generation`, that was found silent and may be taken over."""
+
+    spec: Spec
+    stale: int = 0
+
+
+@dataclass
+class Options:
+    """How runs are done, whichever launcher does them.
+
+    Attributes:
+        workers: runs at the same time.
+        stopping: when set, no further run is begun; those that run go on to their end.
+    """
+
+    config: LaunchConfig
+    workers: int = 1
+    checkpoint_minutes: float = 1.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+Launcher = Callable[[Sequence[Job], Store, Options], Generator[Event]]

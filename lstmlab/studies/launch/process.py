@@ -1,0 +1,139 @@
+"""One warm worker process: it pays for its imports once and does one run after the other, within limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+import psutil
+
+from lstmlab.studies.claims import hold
+from lstmlab.studies.launch.events import Event, Job, Options
+from lstmlab.studies.store import Store
+
+LOOK_EVERY = 0.25  # seconds between two looks at what a worker needs
+PATIENCE = 10.0  # seconds that a worker has to write a checkpoint when it is stopped
+GIB = 1024**3
+
+
+class Process:
+    """A worker process that is started when there is work, and again after it died.
+
+    Args:
+        store: where the worker records what it does.
+        options: the limits of a run. One that exceeds them is killed, recorded as failed, and no other is harmed.
+    """
+
+    def __init__(self, store: Store, options: Options) -> None:
+        self.store, self.options = store, options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
+        self._stopped = threading.Event()
+
+    def run(self, job: Job, tell: Callable[[Event], None]) -> None:
+        """Have a run done; ``tell`` hears of it, at last a final event, unless `stop` comes first."""
+        process = self._ready()
+        if process is None:
+            return
+        reason = self._serve(process, job, tell)
+        if reason is None or self._stopped.is_set():
+            return
+        self._process = None
+        with hold(self.store.folder(job.spec)) as claim:
+            if claim is None:
+                tell(Event(job.spec, elsewhere="another driver"))
+            else:
+                tell(Event(job.spec, result=self.store.fail(job.spec, reason)))
+
+    def stop(self) -> None:
+        """End the process, one that is just being started too; a run in hand writes a checkpoint first."""
+        self._stopped.set()
+        with self._starting:
+            process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _ready(self) -> subprocess.Popen[bytes] | None:
+        with self._starting:
+            if self._stopped.is_set():
+                return None
+            self._process = self._process or self._spawn()
+            return self._process
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C reaches the driver only, which then decides.
+        return subprocess.Popen(
+            [sys.executable, "-m", "lstmlab.studies.launch.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def _serve(self, process: subprocess.Popen[bytes], job: Job, tell: Callable[[Event], None]) -> str | None:
+        """Send a run to the process; return why it was not done, None when it was."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        request = {
+            "config": asdict(job.spec.config),
+            "id": job.spec.id,
+            "outputs": str(self.store.outputs),
+            "checkpoint_minutes": self.options.checkpoint_minutes,
+            "stale": job.stale,
+        }
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return f"its worker process died: {_cause(process.wait())}"
+        started, unread = time.monotonic(), b""
+        while not self._stopped.is_set():
+            if select.select([process.stdout], [], [], LOOK_EVERY)[0]:
+                new = os.read(process.stdout.fileno(), 1 << 16)
+                if not new:
+                    return f"its worker process died: {_cause(process.wait())}"
+                *lines, unread = (unread + new).split(b"\n")
+                for line in lines:
+                    event = Event(job.spec, **json.loads(line))
+                    tell(event)
+                    if event.final:
+                        return None
+            exceeded = self._exceeded(process.pid, time.monotonic() - started)
+            if exceeded:
+                process.kill()
+                process.wait()
+                return exceeded
+        return None
+
+    def _exceeded(self, pid: int, seconds: float) -> str:
+        limits = self.options.config
+        if limits.time_limit is not None and seconds > 60 * limits.time_limit:
+            return f"it took longer than launch.time_limit={limits.time_limit:g} minutes"
+        if limits.memory_limit is not None:
+            try:
+                used = psutil.Process(pid).memory_info().rss / GIB
+            except psutil.Error:  # it has just ended, which its pipe will tell
+                return ""
+            if used > limits.memory_limit:
+                return f"it used {used:.2f} GiB of memory, more than launch.memory_limit={limits.memory_limit:g}"
+        return ""
+
+
+def _cause(code: int) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"{name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+    return f"exit code {code}; see log.txt in the run's folder"
