@@ -21,8 +21,8 @@ from lstmlab.tasks.ngrams import InterpolatedTrigram, bits_per_symbol
 
 @pytest.fixture(scope="module")
 def task() -> CharacterModelling:
-    config = check(compose(["task=characters", "task.hidden_size=8", "task.embedding_size=4"])).run.task
-    return registry.task.get("characters")(config)
+    config = check(compose(["task=language_model", "task.hidden_size=8", "task.embedding_size=4"])).run.task
+    return registry.task.get("language_model")(config)
 
 
 def test_splits_are_the_text_in_order_and_share_no_paragraph(task: CharacterModelling) -> None:
@@ -60,7 +60,7 @@ def test_the_state_is_carried_in_evaluation(task: CharacterModelling) -> None:
     torch.manual_seed(0)
     model = build(task, CellConfig("vanilla"), EngineConfig("auto"))
     short = task.evaluate(model, "test")
-    long = type(task)(check(compose(["task=characters", "task.window=5000"])).run.task).evaluate(model, "test")
+    long = type(task)(check(compose(["task=language_model", "task.window=5000"])).run.task).evaluate(model, "test")
     assert short["bits per character"] == pytest.approx(long["bits per character"], rel=1e-5)
 
 
