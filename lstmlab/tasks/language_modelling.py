@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,17 +13,18 @@ from torch import Tensor, nn
 
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import TaskConfig, option
+from lstmlab.tasks.compression import compressed_nats
 from lstmlab.tasks.kneser_ney import KneserNey
 from lstmlab.tasks.models import NextSymbol
 from lstmlab.tasks.ngrams import InterpolatedTrigram, nats_per_symbol
 from lstmlab.tasks.task import SPLITS, Batch, MakeRNN, Metric, Task
+from lstmlab.tasks.text_figures import draw_surprise
 from lstmlab.tasks.text_units import UNITS, encode, split_text, vocabulary_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = {"characters": 60, "words": 25}  # symbols in the example figure
-VISIBLE = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\r": "\N{SYMBOL FOR CARRIAGE RETURN}"}
 
 
 @dataclass(kw_only=True)
@@ -181,18 +181,13 @@ class LanguageModelling(Task):
     @torch.no_grad()
     def draw_example(self, ax: Axes, models: dict[str, nn.Module], colours: dict[str, Any]) -> None:
         """Draw, for each symbol of a passage, how many bits each model needed for it."""
-        batch, words = self.example(), self.config.unit == "words"
+        batch, bits = self.example(), {}
         shown = min(SHOWN[self.config.unit], batch.targets.shape[1])
-        x = np.arange(shown)
         for name, model in models.items():
             output, _ = model(batch.inputs)
             nats = nn.functional.cross_entropy(output[0], batch.targets[0], reduction="none")
-            ax.step(x, nats[-shown:].numpy() / np.log(2), where="mid", color=colours[name], lw=1.5, label=name)
-        text = [self.vocabulary[i] for i in batch.targets[0][-shown:]]
-        ax.set_xticks(x, ["".join(VISIBLE.get(c, c) for c in (s.strip(" ") or s)) for s in text])
-        ax.tick_params(axis="x", length=0, labelsize=7, rotation=60 if words else 0)
-        ax.set_ylabel("surprise (bit)")
-        ax.set_xlabel(f"{self.config.unit.removesuffix('s')} to be predicted")
+            bits[name] = nats[-shown:].numpy() / np.log(2)
+        draw_surprise(ax, [self.vocabulary[i] for i in batch.targets[0][-shown:]], bits, colours, self.config.unit)
 
     def notes(self) -> list[str]:
         """Say how large the parts are and what was unknown."""
@@ -204,11 +199,3 @@ class LanguageModelling(Task):
             share = unknown / sum(map(len, held_out))
             told += f" ({share:.1%}), which count as one word; marks and line ends are words too"
         return [told + "."]
-
-
-def compressed_nats(train: str, text: str) -> float:
-    """Return the nats for each character of ``text`` that LZMA writes more for both texts than for ``train`` alone."""
-    size = 1 << max(20, len((train + text).encode()).bit_length())  # the train part stays in sight
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size}]
-    both, alone = (len(lzma.compress(t.encode(), lzma.FORMAT_RAW, filters=filters)) for t in (train + text, train))
-    return (both - alone) * 8 * float(np.log(2)) / len(text)

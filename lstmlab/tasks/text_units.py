@@ -13,7 +13,7 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # number 0 of every vocabulary
 TOKEN = re.compile(
     r"\r?\n"  # a line end
     r"| +(?= )"  # spaces but the last, which the next token takes
-    r"| ?\w+(?:['’]\w+)*"  # a word, with the space before it
+    r"| ?\w+(?:['\u2019]\w+)*"  # a word, with the space before it
     r"| ?[^\w\s]"  # a mark, with the space before it
     r"|\s"
 )
