@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+LONGEST = 2000  # symbols that are read at once: the answers to a very long line would not fit into memory
+
 
 class Read(NamedTuple):
     """A part that a model has read.
 
     Attributes:
         nats: what each of its symbols cost (n,), given all before.
-        last: its last symbol (1, 1), which is yet to be read from
+        last: its last symbol (1, 1), which is yet to be read.
         state: for what comes next.
     """
 
@@ -38,9 +40,10 @@ def score(model: nn.Module, before: np.ndarray, parts: Sequence[np.ndarray]) -> 
         _, state = model(torch.from_numpy(before[:-1])[None], None)
     last, found = torch.from_numpy(before[-1:])[None], []
     for part in parts:
-        targets = torch.from_numpy(part)
-        output, state = model(torch.cat([last, targets[None, :-1]], 1), state)
-        last = targets[None, -1:]
-        nats = nn.functional.cross_entropy(output[0], targets, reduction="none")
-        found.append(Read(nats.double().numpy(), last, state))
+        nats = []
+        for piece in torch.from_numpy(part).split(LONGEST):
+            output, state = model(torch.cat([last, piece[None, :-1]], 1), state)
+            last = piece[None, -1:]
+            nats.append(nn.functional.cross_entropy(output[0], piece, reduction="none"))
+        found.append(Read(torch.cat(nats).double().numpy(), last, state))
     return found

@@ -119,7 +119,7 @@ def test_own_text_is_read_and_what_was_done_to_it_is_told(tmp_path: Path) -> Non
         (b"fine\nno\0t\n" * 99, r"mine\.txt, line 2: a zero byte"),
         (b"", r"mine\.txt: there is no text in it"),
         (b" \n\n", r"mine\.txt: there is no text in it"),
-        (b"short\n" * 9, r"the validation part has 5 characters, and one window takes 64 \+ 1: give more text"),
+        (b"short\n" * 9, r"the train part has 43 characters, and one window takes 64 \+ 1: give more text"),
         (b"short\n" * 120, r"the validation part has 72 characters, too few for 99 rows side by side"),
     ],
 )
@@ -166,6 +166,26 @@ def test_a_finished_run_answers_new_text(tmp_path: Path, unit: str) -> None:
     expected = [run.task.scores(float(part.double().mean()))[metric] for part in parts]
     np.testing.assert_allclose(table[metric], expected, rtol=1e-5)
     assert all("\n" not in text for text in table.continuation)
+
+
+def test_a_line_of_any_length_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, model = made()
+    before, part = task.splits["test"][:3], task.splits["test"][3:103]
+    (whole,) = scoring.score(model, before, [part])
+    monkeypatch.setattr(scoring, "LONGEST", 7)
+    (pieces,) = scoring.score(model, before, [part])
+    np.testing.assert_allclose(pieces.nats, whole.nats, rtol=1e-4, atol=1e-5)
+    assert pieces.last.tolist() == whole.last.tolist() == [[part[-1]]]
+    for a, b in zip(pieces.state, whole.state, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("cell", list(registry.cell))
+def test_every_cell_writes_is_shown_and_answers(tmp_path: Path, cell: str) -> None:
+    task, model = made(*own(tmp_path, VERSE * 30), "task.window=8", "task.sampled=5", cell=cell)
+    assert len(task.sample(model, "to", 5)) == 5
+    assert len(task.exhibits({cell: model}, {cell: "C0"})) == 4
+    assert np.isfinite(task.predict(model, tmp_path / "mine.txt")["bits per character"]).all()
 
 
 def test_each_line_goes_on_from_all_lines_before_it(tmp_path: Path) -> None:
