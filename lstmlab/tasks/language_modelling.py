@@ -39,6 +39,7 @@ class LanguageModellingConfig(TaskConfig):
     dropout: float = option(0.0, low=0, below=1)  # of what the recurrence reads and of what it gives
     tied: bool = option(False)  # the answer's weights are the embedding's
     streams: int = option(32, low=1)  # rows in which a split is read for evaluation
+    stretches: int = option(1, low=1)  # equal parts of the text, each of which is cut into the three splits
     ngram: int = option(0, low=0, high=12)  # order of the Kneser-Ney baseline; 0: none
     compression: bool = option(False)  # LZMA as a baseline
     validation: float = option(0.1, above=0, below=0.5)  # share of the text
@@ -48,10 +49,10 @@ class LanguageModellingConfig(TaskConfig):
 class LanguageModelling(Task):
     """Model a text symbol by symbol.
 
-    The text is cut into train, validation and test in reading order; symbols that the train
-    part lacks count as one unknown symbol. Each row of a batch reads its own stretch of the text,
-    and the state goes on from batch to batch while gradients stop at the window (Werbos 1990,
-    Williams and Peng 1990).
+    The text, or each of several equal stretches of it, is cut into train, validation and test in reading order;
+    symbols that the train part lacks count as one unknown symbol. Each row of a batch reads its own part of
+    the text, and the state goes on from batch to batch while gradients stop at the window (Werbos 1990, Williams
+    and Peng 1990).
     """
 
     Config = LanguageModellingConfig
@@ -77,9 +78,11 @@ class LanguageModelling(Task):
     def texts(self) -> dict[str, str]:
         """Each part of the text."""
         text: str = self.dataset.load()
-        stop = int(len(text) * (1 - self.config.test - self.config.validation))
-        end = int(len(text) * (1 - self.config.test))
-        return dict(zip(SPLITS, (text[:stop], text[stop:end], text[end:]), strict=True))
+        c, length = self.config, len(text) // self.config.stretches
+        stop, end = int(length * (1 - c.test - c.validation)), int(length * (1 - c.test))
+        starts = range(0, c.stretches * length, max(length, 1))
+        cuts = ((0, stop), (stop, end), (end, length if c.stretches > 1 else len(text)))
+        return {k: "".join(text[at + a : at + b] for at in starts) for k, (a, b) in zip(SPLITS, cuts, strict=True)}
 
     @cached_property
     def splits(self) -> dict[str, np.ndarray]:
@@ -198,4 +201,7 @@ class LanguageModelling(Task):
         if unit == "words":
             share = unknown / sum(map(len, held_out))
             told += f" ({share:.1%}), which count as one word; marks and line ends are words too"
+        if (n := self.config.stretches) > 1:
+            rest = len(self.dataset.load()) % n
+            told += f"; each of {n} equal stretches of the text is cut into the three, {rest} characters are left over"
         return [told + "."]
