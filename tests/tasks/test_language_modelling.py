@@ -53,6 +53,13 @@ def test_a_character_that_train_lacks_is_unknown(task: LanguageModelling, monkey
     assert "100 characters unknown" in other.notes()[0]
 
 
+def test_each_stretch_of_a_text_is_cut_into_the_three_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = made("task.stretches=3", "task.validation=0.2", "task.test=0.2", "task.window=2")
+    monkeypatch.setattr(task.dataset, "load", lambda: "0123456789abcdefghijABCDEFGHIJ??")
+    assert task.texts == {"train": "012345abcdefABCDEF", "validation": "67ghGH", "test": "89ijIJ"}
+    assert "each of 3 equal stretches of the text is cut into the three, 2 characters are left over." in task.notes()[0]
+
+
 def test_windows_go_on_where_the_last_one_ended(task: LanguageModelling) -> None:
     batches = list(itertools.islice(task.batches("train", 4), 5))
     assert [b.carry for b in batches] == [False, True, True, True, True]
