@@ -12,9 +12,9 @@ from lstmlab.tasks.text_classification import TextClassification, TextConfig
 class SentimentConfig(TextConfig):
     """Keys of the sentiment task."""
 
-    reviews: int = option(2400, low=50)  # that are generated
+    reviews: int = option(3000, low=50)  # that are generated
     validation: float = option(0.1, above=0, below=0.5)  # share of the texts, where the data bring no split
-    test: float = option(0.1, above=0, below=0.5)  # share of the texts, where the data bring no split
+    test: float = option(0.2, above=0, below=0.5)  # share of the texts, where the data bring no split
     text: str = option("text")  # of a table: the column of texts, by name, or by number where there is no header
     label: str = option("label")  # of a table: the column of classes
     split: str | None = option(None)  # of a table: the column that says train, validation or test
