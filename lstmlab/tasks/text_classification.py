@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lstmlab.errors import LstmlabError, nearest
 from lstmlab.schema import option
-from lstmlab.tasks.bucketing import by_length, pad, padded_share
+from lstmlab.tasks.bucketing import by_length, pad
 from lstmlab.tasks.classification import TOGETHER, Classification
 from lstmlab.tasks.embeddings import Vectors, Words, WordsConfig, drop_words, learn_words
 from lstmlab.tasks.pooling import POOLINGS, TextClassifier
@@ -168,10 +168,20 @@ class TextClassification(Classification):
         balanced = self.config.class_weights == "balanced"
         return TfidfRegression(train, self.labels("train"), held_out, self.labels("validation"), balanced)
 
+    def baseline_answers(self, split: str) -> dict[str, np.ndarray]:
+        """Return how probable each baseline finds each class (n, classes).
+
+        The shares of the classes in train, and a linear model on words and pairs of neighbours, which knows no more
+        of their order.
+        """
+        shares = np.array(self.fitted["counts"]) / sum(self.fitted["counts"])
+        linear = self.linear.probabilities(self.tokens[split], len(self.classes))
+        return {"most frequent class": np.tile(shares, (len(linear), 1)), LINEAR: linear}
+
     def baselines(self, split: str) -> dict[str, dict[str, float]]:
-        """Add a linear model on words and pairs of words, which does not know their order beyond that."""
-        answers = self.linear.probabilities(self.tokens[split], len(self.classes))
-        return super().baselines(split) | {LINEAR: self.score(answers, self.labels(split))}
+        """Score the most frequent class, and the linear model."""
+        labels = self.labels(split)
+        return {name: self.score(answers, labels) for name, answers in self.baseline_answers(split).items()}
 
     def example(self) -> Batch:
         """Return the first test text of several words."""
@@ -205,11 +215,6 @@ class TextClassification(Classification):
         if c.class_weights == "balanced":
             told.append("The loss weighs texts so that each class counts the same.")
         return told
-
-    def padding(self, batch_size: int) -> float:
-        """Return which part of the steps of an evaluated train split is padding, 0 to 1."""
-        lengths = [len(s) for s in self.encoded["train"][0]]
-        return padded_share(lengths, by_length(lengths, batch_size, np.random.default_rng(0)))
 
 
 def _natural(name: str) -> tuple[bool, float, str]:
