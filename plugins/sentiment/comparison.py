@@ -53,7 +53,7 @@ def sentences(table: pd.DataFrame, name: str, accuracy: float, texts: int) -> st
     ]
     return (
         f"The best baseline, {name}, is right about {accuracy:.1f} % of the test texts. {'; '.join(said)}. "
-        f"Tests: paired over {texts:,} test texts, answers averaged over seeds, Holm-corrected over {len(table)} cell(s) "
+        f"Test: paired over {texts:,} test texts, answers averaged over seeds, Holm-corrected over {len(table)} cells "
         f"at the {LEVEL:.0%} level; they speak of such texts, not of others."
     )
 

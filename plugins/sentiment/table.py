@@ -32,12 +32,12 @@ def read_labelled(path: Path, config: SentimentConfig) -> tuple[dict[str, Texts]
     Raises:
         TextError: for what cannot be used, with file and line, and what is expected.
     """
-    wanted = {"task.text": config.text, "task.label": config.label}
-    if config.split is not None:
-        wanted["task.split"] = config.split
+    wanted = {"task.text_column": config.text_column, "task.label_column": config.label_column}
+    if config.split_column is not None:
+        wanted["task.split_column"] = config.split_column
     rows, notes = _complete(read_rows(path, wanted, config))
     rows = _different(rows, notes)
-    if config.split is None:
+    if config.split_column is None:
         _check_classes(path, rows)
         texts, classes = [row.cells[0] for row in rows], [row.cells[1] for row in rows]
         members = divide(texts, classes, config.validation, config.test)
@@ -54,7 +54,7 @@ def read_texts(path: Path, config: SentimentConfig) -> list[Row]:
         TextError: when there is no text, or the file cannot be used.
     """
     if path.suffix.lower() in TABLES:
-        rows = read_rows(path, {"task.text": config.text}, config)
+        rows = read_rows(path, {"task.text_column": config.text_column}, config)
     else:
         rows = [Row(number, (line.strip(),)) for number, line in enumerate(read_lines(path), 1)]
     if not any(row.cells[0] for row in rows):
@@ -92,13 +92,15 @@ def _check_classes(path: Path, rows: list[Row]) -> None:
     counts = Counter({row.cells[1]: 0 for row in rows})
     counts.update(row.cells[1] for row in first.values())
     if len(counts) < 2:
-        raise TextError(f"{path}: {len(counts)} class(es) in the column that task.label names; expected at least 2")
+        raise TextError(
+            f"{path}: {len(counts)} class(es) in the column that task.label_column names; expected at least 2"
+        )
     if few := [name for name, count in counts.items() if count < FEWEST]:
         line = next(row.line for row in rows if row.cells[1] == few[0])
         refuse(
             path, line,
             f"the class {few[0]!r} has {counts[few[0]]} different text(s); expected at least {FEWEST} of each class, "
-            f"one for each split. Classes with too few: {some(few)}. Is task.label the column of classes?",
+            f"one for each split. Classes with too few: {some(few)}. Is task.label_column the column of classes?",
         )  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def _named_splits(path: Path, rows: list[Row], notes: list[str]) -> dict[str, li
         )
         members[split].append(i)
     if empty := [split for split, numbers in members.items() if not numbers]:
-        raise TextError(f"{path}: no {' and no '.join(empty)} texts in the column that task.split names")
+        raise TextError(f"{path}: no {' and no '.join(empty)} texts in the column that task.split_column names")
     known = {rows[i].cells[1] for i in members["train"]}
     for row in rows:
         if row.cells[1] not in known:

@@ -28,9 +28,9 @@ class SentimentConfig(TextConfig):
     reviews: int = option(3000, low=100)  # that are generated
     validation: float = option(0.1, above=0, below=0.5)  # share of the texts, where the data bring no split
     test: float = option(0.2, above=0, below=0.5)  # share of the texts, where the data bring no split
-    text: str = option("text")  # of a table: the column of texts, by name, or by number where there is no header
-    label: str = option("label")  # of a table: the column of classes
-    split: str | None = option(None)  # of a table: the column that says train, validation or test
+    text_column: str = option("text")  # of a table: that of texts, by name, or number without a header
+    label_column: str = option("label")  # of a table: that of classes
+    split_column: str | None = option(None)  # of a table: that which says train, validation or test
     header: bool = option(True)  # of a table: its first row has the names of the columns
     separator: str = option("auto", choices=("auto", "comma", "semicolon", "tab"))  # of a table, between cells
     quoted: bool = option(True)  # of a table: double quotes may surround a cell; false: they are characters
