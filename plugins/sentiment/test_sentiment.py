@@ -153,7 +153,7 @@ BAD = {
                       "task.label_column=3: without a header"),
     "unseen class": ("text,label,part\na,x,train\nb,y,train\nc,z,test\nd,x,dev\n", ["task.split_column=part"],
                      "line 4: no train text has the class 'z'"),
-    "unknown split": ("text,label,part\na,x,trian\n", ["task.split_column=part"], "line 2: the split 'trian'; expected"),
+    "unknown split": ("text,label,part\na,x,trian\n", ["task.split_column=part"], "line 2: the split 'trian'"),
     "empty split": ("text,label,part\na,x,train\nb,y,train\nc,x,dev\n", ["task.split_column=part"], "no test texts"),
 }  # fmt: skip
 
