@@ -22,7 +22,7 @@ TOGETHER = 500  # sequences of a batch in evaluation
 class Classification(Task):
     """Name the class of a sequence of ``features`` values a step."""
 
-    metrics = (Metric("accuracy", "%", better="higher"), Metric("cross-entropy", "nats"))
+    metrics: tuple[Metric, ...] = (Metric("accuracy", "%", better="higher"), Metric("cross-entropy", "nats"))
     example_title = "Test accuracy by class"
     classes: Sequence[str]
     features: int
