@@ -97,7 +97,7 @@ def log_partition(potentials: Tensor, lengths: Tensor) -> Tensor:
 
 
 def log_weight(potentials: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-    """Return the log weight (batch,) of the sequences ``tags`` (batch, time); what stands after their ends is ignored."""
+    """Return the log weight (batch,) of sequences ``tags`` (batch, time); what stands after their ends is ignored."""
     real = within(lengths, tags.shape[1])
     tags = torch.where(real, tags, 0)
     before = nn.functional.pad(tags[:, :-1], (1, 0))  # the first row of the first step is the one that counts

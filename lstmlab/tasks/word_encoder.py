@@ -9,7 +9,7 @@ from lstmlab.engine import RNN
 from lstmlab.tasks.vocabulary import PADDING
 
 SHAPES = ("lower", "Title", "UPPER", "miXed", "d1git", "other")  # how a word is written
-TOGETHER = 8  # words that a row of characters holds
+TOGETHER = 12  # words that a row of characters holds
 
 
 def shape_of(word: str) -> int:
@@ -54,30 +54,25 @@ class CharacterEncoder(nn.Module):
 def _laid_out(words: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor], Tensor]:
     """Return words one after the other in rows of nearly equal length.
 
-    They are dealt out longest first, to and fro, so that each row gets long and short ones.
+    They are dealt out in rounds, longest first; in each round the longest goes to the row that is shortest so far.
 
     Returns:
         The characters (rows, time); where words begin (rows, time); row, first and last step of each word; and the
         length of each row.
     """
     sizes = (words != PADDING).sum(1)
-    count = -(-len(words) // TOGETHER)
-    order = sizes.argsort(descending=True, stable=True)
-    turn = torch.arange(len(words)) // count
-    at = torch.arange(len(words)) % count
-    row = torch.empty_like(order)
-    row[order] = torch.where(turn % 2 == 0, at, count - 1 - at)
-    dealt = torch.zeros(TOGETHER, count, dtype=sizes.dtype)
-    dealt[turn, row[order]] = sizes[order]
-    begins = torch.empty_like(order)
-    begins[order] = (dealt.cumsum(0) - dealt)[turn, row[order]]
-    lengths = dealt.sum(0)
-    rows = torch.zeros(count, int(lengths.max()), dtype=words.dtype)
+    row, begin = torch.empty_like(sizes), torch.empty_like(sizes)
+    lengths = sizes.new_zeros(-(-len(words) // TOGETHER))
+    for dealt in sizes.argsort(descending=True, stable=True).split(len(lengths)):
+        row[dealt] = lengths.argsort(stable=True)[: len(dealt)]
+        begin[dealt] = lengths[row[dealt]]
+        lengths[row[dealt]] += sizes[dealt]
+    rows = words.new_zeros(len(lengths), int(lengths.max()))
     word, step = (words != PADDING).nonzero(as_tuple=True)
-    rows[row[word], begins[word] + step] = words[word, step]
+    rows[row[word], begin[word] + step] = words[word, step]
     resets = torch.zeros_like(rows, dtype=torch.bool)
-    resets[row, begins] = True
-    return rows, resets, (row, begins, begins + sizes - 1), lengths
+    resets[row, begin] = True
+    return rows, resets, (row, begin, begin + sizes - 1), lengths
 
 
 class WordEncoder(nn.Module):
