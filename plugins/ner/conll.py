@@ -101,7 +101,9 @@ def read_conll(path: Path, columns: Columns) -> Read:
         if begins(tag, tags[-1] if tags else OUTSIDE) and tag[0] not in "BSU":
             counts["begun"] += 1
             if columns.strict:
-                raise TextError(f"{where}: {tag} begins an entity; expected B-{tag[2:]} (task.strict=false reads it so)")
+                raise TextError(
+                    f"{where}: {tag} begins an entity; expected B-{tag[2:]} (task.strict=false reads it so)"
+                )
         counts["BIOES"] += tag[0] in "ESLU"
         words.append(word)
         tags.append(tag)
@@ -156,8 +158,8 @@ def read_folder(path: Path, columns: Columns, validation: float) -> tuple[dict[s
     names = {split: [f.name for f in files] for split, files in found.items()}
     if not {"train", "test"} <= found.keys() or max(map(len, found.values())) > 1:
         raise TextError(
-            f"{path}: expected one file with train in its name, one with test, and perhaps one with dev or valid, as in "
-            f"train.conll, dev.conll, test.conll; found {names or 'none of them'}"
+            f"{path}: expected one file with train in its name, one with test, perhaps one with dev or valid, as in "
+            f"train.txt, dev.txt, test.txt; found {names or 'none of them'}"
         )
     read = {split: read_conll(files[0], columns) for split, files in found.items()}
     notes = [note for one in read.values() for note in one.notes]
@@ -217,8 +219,8 @@ def read_new(path: Path, columns: Columns) -> list[list[str]]:
     for at, words in enumerate(kept, 1):
         if len(words) > columns.longest:
             raise TextError(
-                f"{path.name}: sentence {at}, {' '.join(words[:5])} ..., has {len(words):,} words; at most task.longest="
-                f"{columns.longest}: a sentence a line, or an empty line between sentences"
+                f"{path.name}: sentence {at}, {' '.join(words[:5])} ..., has {len(words):,} words, more than "
+                f"task.longest={columns.longest}: expected a sentence a line, or an empty line between sentences"
             )
     return kept
 
@@ -234,4 +236,4 @@ def tokenise(text: str) -> list[str]:
     >>> tokenise("@mia flew to St. John's (Antigua), didn't she?")
     ['@mia', 'flew', 'to', 'St', '.', "John's", '(', 'Antigua', ')', ',', "didn't", 'she', '?']
     """
-    return re.findall(r"https?://\S+|[@#]?\w+(?:[-'’.&]\w+)*|[^\w\s]", text)
+    return re.findall(r"https?://\S+|[@#]?\w+(?:[-'\u2019.&]\w+)*|[^\w\s]", text)

@@ -42,7 +42,9 @@ class InventedNews(Dataset):
 
     def notes(self) -> list[str]:
         """Say what the names are."""
-        return ["Sentences and names are generated; three in four stems of test names occur in no train sentence."]
+        return [
+            "Sentences and names are generated; half of the test names are made of stems that no train sentence has."
+        ]
 
 
 @dataset("wnut17")

@@ -99,7 +99,12 @@ def semeval(truth: Tags, answers: Mapping[str, Tags]) -> pd.DataFrame | str:
     rows = []
     for name, tags in answers.items():
         found = Evaluator([list(t) for t in truth], [list(t) for t in tags], tags=kinds, loader="list").evaluate()
-        for scheme, told in (("strict", "strict"), ("exact", "boundaries"), ("ent_type", "type"), ("partial", "partial")):
+        for scheme, told in (
+            ("strict", "strict"),
+            ("exact", "boundaries"),
+            ("ent_type", "type"),
+            ("partial", "partial"),
+        ):
             r = found["overall"][scheme]
             counts = {k: getattr(r, k) for k in ("correct", "incorrect", "partial", "missed", "spurious")}
             scores = {k: round(100 * getattr(r, k), 1) for k in ("precision", "recall", "f1")}
@@ -149,7 +154,9 @@ def draw_seen(
     totals = {seen: count(t, t).true for seen, t in true.items()}
     figure = Figure(figsize=(5.2, 3.0), layout="constrained")
     ax = figure.subplots()
-    labels = [f"{'names of train sentences' if seen else 'names that they lack'}\n({n:,})" for seen, n in totals.items()]
+    labels = [
+        f"{'names of train sentences' if seen else 'names that they lack'}\n({n:,})" for seen, n in totals.items()
+    ]
     values = {name: [count(true[seen], part(tags, seen)).f1 for seen in totals] for name, tags in answers.items()}
     _dots(ax, labels, values, colours)
     ax.set_ylabel("F1 (%)")

@@ -76,8 +76,8 @@ class EntityRecognition(Tagging):
         kinds = sorted({e[0] for _, tags in sentences for e in entities(tags)})
         if not kinds:
             raise LstmlabError(
-                f"the {len(sentences):,} train sentences have no entity: each tag is O. Expected some B-TYPE in the last "
-                "column (task.tag_column says which column it is)"
+                f"the {len(sentences):,} train sentences have no entity: each tag is O. Expected some B-TYPE in "
+                "the last column (task.tag_column says which column it is)"
             )
         return [OUTSIDE, *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI")]
 
@@ -145,7 +145,9 @@ class EntityRecognition(Tagging):
     def example(self) -> Batch:
         """Return the first test sentence of at least six words with an entity, else the longest."""
         sentences = self.splits["test"]
-        chosen = next((s for s in sentences if len(s[0]) >= 6 and entities(s[1])), max(sentences, key=lambda s: len(s[0])))
+        chosen = next(
+            (s for s in sentences if len(s[0]) >= 6 and entities(s[1])), max(sentences, key=lambda s: len(s[0]))
+        )
         inputs, lengths = pad([self._encoder(chosen[0])])
         targets = pad([self.numbers(chosen[1])], -1)[0]
         return Batch(inputs, targets, lengths)
