@@ -73,12 +73,13 @@ def read_conll(path: Path, columns: Columns) -> Read:
     read, counts = Read(), Counter[str]()
     words: list[str] = []
     tags: list[str] = []
-    width = 0
+    width = begun = 0
 
     def close() -> None:
         if words:
             read.sentences.append((words.copy(), bio(entities(tags), len(tags))))
-            words.clear(), tags.clear()
+            words.clear()
+            tags.clear()
 
     for number, row in rows_of(path):
         if not row:
@@ -91,13 +92,12 @@ def read_conll(path: Path, columns: Columns) -> Read:
                 f"{where}: {len(row)} column(s){f', {width} before' if len(row) != width else ''}; expected on each "
                 "line a word and, in the last column, its tag, separated by tabs or by blanks"
             )
-        word, tag = _picked(row, columns, where)
-        if word == DOCUMENT:
+        if DOCUMENT in row:
             counts["documents"] += 1
             close()
             continue
-        if not words and not tags:
-            begun = number
+        word, tag = _picked(row, columns, where)
+        begun = begun if words else number
         if begins(tag, tags[-1] if tags else OUTSIDE) and tag[0] not in "BSU":
             counts["begun"] += 1
             if columns.strict:
@@ -127,7 +127,7 @@ def _picked(row: list[str], columns: Columns, where: str) -> tuple[str, str]:
     word, tag = row[columns.word], row[columns.tag]
     if not word:
         raise TextError(f"{where}: the word is empty; expected one, or an empty line between sentences")
-    if word != DOCUMENT and not TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         raise TextError(
             f"{where}: the tag is {tag!r}; expected O, or B-, I-, E-, S- (or L-, U-) and a type, as in B-person "
             "(task.tag_column says which column it is)"
@@ -205,7 +205,7 @@ def read_new(path: Path, columns: Columns) -> list[list[str]]:
     sentences: list[list[str]] = [[]]
     if all(len(row) == 1 for row in full) or all(_tagged(row, columns) for row in full):
         for number, row in rows:
-            if not row or row[columns.word] == DOCUMENT:
+            if not row or DOCUMENT in row:
                 sentences.append([])
             elif not row[columns.word]:
                 raise TextError(f"{path.name}, line {number}: the word is empty")
