@@ -35,14 +35,14 @@ def learn_words(sentences: Iterable[Iterable[str]], config: WordsConfig) -> tupl
 
     With a file of vectors, its ``vector_words`` first words are known too, though no text of the train split has
     them: their vectors stay as they are, since nothing could move them. With ``freeze_vectors`` the same holds
-    for all words that the file has. Without a file there are no vectors.
+    for all words that the file has. ``found`` counts the train words in it. Without a file there are no vectors.
 
     Raises:
         LstmlabError: when the file has none of the train words, or is damaged, with the line.
     """
     known = Vocabulary.of(sentences, config.fewest).symbols
     if config.vectors is None:
-        return {"trained": known, "fixed": [], "size": config.embedding_size}, {}
+        return {"trained": known, "fixed": [], "size": config.embedding_size, "found": 0}, {}
     path = Path(config.vectors).expanduser()
     found = read_vectors(path, {*known, *(word.lower() for word in known)}, config.vector_words)
     own = {word: found[form] for word in known[2:] if (form := word if word in found else word.lower()) in found}
@@ -57,7 +57,7 @@ def learn_words(sentences: Iterable[Iterable[str]], config: WordsConfig) -> tupl
     trained = [word for word in known if word not in own] if config.freeze_vectors else known
     vectors = own | {word: found[word] for word in beyond}
     size = len(next(iter(vectors.values())))
-    return {"trained": trained, "fixed": [*frozen, *beyond], "size": size}, vectors
+    return {"trained": trained, "fixed": [*frozen, *beyond], "size": size, "found": len(own)}, vectors
 
 
 class Words:

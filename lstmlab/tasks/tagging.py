@@ -158,6 +158,20 @@ class Tagging(Task):
         weight = crf.log_weight(output, batch.targets, batch.lengths)
         return (crf.log_partition(output, batch.lengths) - weight).sum() / batch.lengths.sum()
 
+    def notes(self) -> list[str]:
+        """Say which words are unknown, which are read in part, and how many have pretrained vectors."""
+        known, longest = Words(self.fitted["words"]), self.config.characters
+        tested = [w for tokens, _ in self.splits["test"] for w in tokens]
+        unknown = sum(w.lower() not in known for w in tested)
+        notes = [f"Of {len(tested):,} test words {unknown:,} are unknown to the model but for their letters."]
+        if self.config.vectors:
+            found, trained = self.fitted["words"]["found"], {w.lower() for t, _ in self.splits["train"] for w in t}
+            notes.append(f"Of {len(trained):,} different train words {found:,} have a pretrained vector.")
+        cut = {w for found in self.splits.values() for tokens, _ in found for w in tokens if len(w) > longest}
+        if cut:
+            notes.append(f"Of {len(cut):,} different words of more than {longest} letters the middle is not read.")
+        return notes
+
     @torch.no_grad()
     def answers(self, model: nn.Module, sentences: Sequence[list[str]]) -> list[tuple[list[str], list[float]]]:
         """Return the tags of sentences of words, and how probable each is given the whole sentence."""

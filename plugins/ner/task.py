@@ -129,6 +129,7 @@ class EntityRecognition(Tagging):
         new = sum(times for name, times in tested.items() if name not in known)
         notes = [f"{'; '.join(told)}. Of the test entities {new:,} occur in no train sentence with their type."]
         missing = {k: n for split in ("validation", "test") for k, n in self._unseen_types(split).items()}
+        notes += super().notes()
         if missing:
             listed = ", ".join(f"{kind} ({times:,})" for kind, times in missing.items())
             notes.append(f"Types that no train sentence has, whose entities count as missed: {listed}.")

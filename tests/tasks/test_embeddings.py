@@ -25,7 +25,7 @@ def config(tmp_path: Path, **keys: object) -> WordsConfig:
 
 def test_without_a_file_words_of_train_texts_are_known_and_trained(tmp_path: Path) -> None:
     stored, vectors = learn_words(TEXTS, config(tmp_path, vectors=None, fewest=2))
-    assert (stored, vectors) == ({"trained": ["<pad>", "<unk>", "is", "the"], "fixed": [], "size": 6}, {})
+    assert (stored, vectors) == ({"trained": ["<pad>", "<unk>", "is", "the"], "fixed": [], "size": 6, "found": 0}, {})
     words = Words(stored)
     assert words.encode(["the", "The", "sea", "is"]).tolist() == [3, 3, UNKNOWN, 2]
     layer = words.embedding()
@@ -37,6 +37,7 @@ def test_without_a_file_words_of_train_texts_are_known_and_trained(tmp_path: Pat
 def test_words_begin_with_their_vectors_and_words_of_the_file_alone_stay_fixed(tmp_path: Path, freeze: bool) -> None:
     stored, vectors = learn_words(TEXTS, config(tmp_path, vector_words=2, freeze_vectors=freeze))
     words = Words(json.loads(json.dumps(stored)))
+    assert stored["found"] == 3
     layer = words.embedding(vectors)
     numbers = torch.from_numpy(words.encode(["the", "of", "Sea", "is", "blue", "rare"]))
     before = layer(numbers).detach()
