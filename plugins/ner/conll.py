@@ -193,26 +193,21 @@ def divide(
 
 
 def read_new(path: Path, columns: Columns) -> list[list[str]]:
-    """Return the words of sentences without tags that matter.
+    """Return the words of sentences whose tags, if there are some, do not matter.
 
-    A file whose lines have one word each, or end with a tag, is read as columns; any other as a sentence a line.
+    A file is read as columns when each line has a tab, or one word, or a tag where it should be; any other as a
+    sentence a line.
 
     Raises:
-        TextError: when there is no sentence, or one that is too long, with its line.
+        TextError: when there is no sentence, or one that is too long.
     """
-    rows = list(rows_of(path))
+    rows, lines = list(rows_of(path)), read_lines(path)
     full = [row for _, row in rows if row]
-    sentences: list[list[str]] = [[]]
-    if all(len(row) == 1 for row in full) or all(_tagged(row, columns) for row in full):
-        for number, row in rows:
-            if not row or DOCUMENT in row:
-                sentences.append([])
-            elif not row[columns.word]:
-                raise TextError(f"{path.name}, line {number}: the word is empty")
-            else:
-                sentences[-1].append(row[columns.word])
+    tabbed = all("\t" in line for line in lines if line.strip(" \t"))
+    if tabbed or all(len(row) == 1 for row in full) or all(_tagged(row, columns) for row in full):
+        sentences = list(_sentences(rows, columns, path))
     else:
-        sentences = [tokenise(line) for line in read_lines(path)]
+        sentences = [tokenise(line) for line in lines]
     kept = [s for s in sentences if s]
     if not kept:
         raise TextError(f"{path.name}: no sentence; expected a word or a sentence on each line")
@@ -223,6 +218,19 @@ def read_new(path: Path, columns: Columns) -> list[list[str]]:
                 f"task.longest={columns.longest}: expected a sentence a line, or an empty line between sentences"
             )
     return kept
+
+
+def _sentences(rows: list[tuple[int, list[str]]], columns: Columns, path: Path) -> Iterator[list[str]]:
+    words: list[str] = []
+    for number, row in [*rows, (0, [])]:
+        if row and DOCUMENT not in row:
+            word = row[columns.word] if -len(row) <= columns.word < len(row) else ""
+            if not word:
+                raise TextError(f"{path.name}, line {number}: no word in column task.word_column={columns.word}")
+            words.append(word)
+        else:
+            yield words
+            words = []
 
 
 def _tagged(row: list[str], columns: Columns) -> bool:

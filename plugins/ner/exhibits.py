@@ -21,7 +21,6 @@ Tags = Sequence[Sequence[str]]  # of sentences
 # Okabe and Ito's colours, light enough for black text; types beyond repeat them, and letters tell them apart.
 FILLS = ("#a8d8f5", "#fbd38a", "#9fe0c8", "#f2c2dc", "#f6ef9c", "#c9c9ee", "#f5b7a3", "#d9d9d9")
 TRUTH = "truth"
-FEWEST = 5  # true entities of a type below which its F1 says little: left out of the figure where others have more
 
 
 def tagged(words: Sequence[Sequence[str]], truth: Tags, answers: Mapping[str, Tags], most: int) -> Any:
@@ -116,8 +115,7 @@ def draw_types(ax: Axes, truth: Tags, answers: Mapping[str, Tags], colours: Mapp
     """Draw the F1 of each type that the truth has, of each answer; one without a colour is grey."""
     found = {name: by_type(truth, tags) for name, tags in answers.items()}
     totals = {kind: c.true for kind, c in by_type(truth, truth).items()}
-    enough = [kind for kind, true in totals.items() if true >= FEWEST] or list(totals)
-    shown = sorted(enough, key=lambda kind: -totals[kind])
+    shown = sorted(totals, key=lambda kind: -totals[kind])
     values = {name: [counts[kind].f1 for kind in shown] for name, counts in found.items()}
     _dots(ax, [f"{kind}\n({totals[kind]:,})" for kind in shown], values, colours)
     ax.set_xlabel("type of entity (how many the test split has)")

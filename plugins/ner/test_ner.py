@@ -286,7 +286,8 @@ def test_a_finished_run_tags_columns_words_and_plain_text(tmp_path: Path) -> Non
     columns = write(tmp_path / "new.conll", [(["Ann", "saw"], ["O", "O"]), (["Bern"], ["B-LOC"])])
     (tmp_path / "words.txt").write_text("Ann\nsaw\n\nBern\n")
     (tmp_path / "text.txt").write_text("Ann saw\n\nBern\n")
-    tables = [run.predict(columns), run.predict(tmp_path / "words.txt"), run.predict(tmp_path / "text.txt")]
+    (tmp_path / "parts.tsv").write_text("Ann\tNNP\nsaw\tVBD\n\nBern\tNNP\n")
+    tables = [run.predict(f) for f in (columns, *(tmp_path / n for n in ("words.txt", "text.txt", "parts.tsv")))]
     assert list(tables[0].columns) == ["sentence", "word", "tag", "probability"]
     assert tables[0].word.tolist() == ["Ann", "saw", "Bern"]
     assert tables[0].sentence.tolist() == [1, 1, 2]
@@ -295,6 +296,9 @@ def test_a_finished_run_tags_columns_words_and_plain_text(tmp_path: Path) -> Non
     (tmp_path / "none.txt").write_text("\n\n")
     with pytest.raises(LstmlabError, match="no sentence"):
         run.predict(tmp_path / "none.txt")
+    (tmp_path / "empty.tsv").write_text("Ann\tNNP\n\tVBD\n")
+    with pytest.raises(LstmlabError, match=r"empty.tsv, line 2: no word in column task.word_column=0"):
+        run.predict(tmp_path / "empty.tsv")
     (tmp_path / "long.txt").write_text("a " * 100_000)
     with pytest.raises(LstmlabError, match=r"sentence 1, a a a a a \.\.\., has 100,000 words, more than"):
         run.predict(tmp_path / "long.txt")
