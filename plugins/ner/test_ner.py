@@ -98,6 +98,7 @@ def conlleval(tags: Sequence[str]) -> list[Any]:
 @settings(max_examples=300)
 def test_faulty_tags_are_read_as_conlleval_reads_them(tags: list[str]) -> None:
     assert entities.entities(tags) == conlleval(tags)
+    assert entities.entities([t.replace("E-", "L-").replace("S-", "U-") for t in tags]) == conlleval(tags)
 
 
 @given(st.lists(st.tuples(legal, legal), min_size=1, max_size=4))
