@@ -105,8 +105,8 @@ class CTC(Task):
         if needed > steps:
             raise LstmlabError(
                 f"{self.noun} {sequence.name} ({split}) has {len(sequence.labels)} labels, for which CTC needs "
-                f"{needed} steps (one each, one more between equal neighbours); its {len(sequence.features)} frames make "
-                f"{steps} with task.stack={self.config.stack}. Take a smaller task.stack, or check its transcript"
+                f"{needed} steps (one each, one more between equal neighbours); its {len(sequence.features)} frames "
+                f"make {steps} with task.stack={self.config.stack}. Take a smaller task.stack, or check its transcript"
             )
 
     def sequences(self, split: str) -> list[Labelled]:

@@ -1,8 +1,9 @@
 """A recogniser without a network: a hidden Markov model with one Gaussian a phone.
 
 Each phone is a state whose frames are normal with a mean of its own and the covariance of all (a linear
-discriminant), phones follow one another as a bigram has it, and silence may stand before and after. Trained by Viterbi alignment from a flat start, as in Young et al., The HTK Book, chapter 8 (there with
-three states a phone, and mixtures).
+discriminant), phones follow one another as a bigram has it, and silence may stand before and after. It is trained by
+Viterbi alignment from a flat start, as in Young et al., The HTK Book, chapter 8 (there with three states a phone, and
+mixtures).
 """
 
 from __future__ import annotations

@@ -11,9 +11,14 @@ from lstmlab.data.formants import SILENCE, Voice, utter
 from .utterances import Utterance
 
 VOICES = 16
-ONSETS = "P B T D K G F V TH DH S Z SH CH JH M N W Y R L HH".split()
-NUCLEI = "IY IH EH AE AA AO UH UW AH ER EY AY AW OY OW".split()
-CODAS = "P B T D K G F V S Z SH ZH M N NG L".split()
+ONSETS, NUCLEI, CODAS = (
+    row.split()
+    for row in (
+        "P B T D K G F V TH DH S Z SH CH JH M N W Y R L HH",
+        "IY IH EH AE AA AO UH UW AH ER EY AY AW OY OW",
+        "P B T D K G F V S Z SH ZH M N NG L",
+    )
+)
 LONG, SHORT = (0.09, 0.17), (0.06, 0.12)  # seconds of vowels and consonants at the usual tempo
 NOISE = (10.0, 30.0)  # dB, of the utterance above the noise
 

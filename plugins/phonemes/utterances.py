@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmlab.data.formants import PHONES as ARPABET
 from lstmlab.errors import LstmlabError, nearest
 
-ARPABET = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
 ENOUGH = 3  # utterances or speakers without which no split can be made
 
 
