@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -236,8 +237,8 @@ class CTC(Task):
 
     def answers_without_network(self, split: str) -> dict[str, list[list[str]]]:
         """Return what each baseline hears in the sequences of a split."""
-        train = [s.labels for s in self.sequences("train")]
-        usual = list(max(sorted(set(train)), key=lambda labels: train.count(labels)))
+        train = Counter(s.labels for s in self.sequences("train"))
+        usual = list(max(sorted(train), key=lambda labels: train[labels]))
         found = [self.monophones.recognise(x) for x in self._thinned(split)]
         heard = [self.vocabulary.decode(n + UNKNOWN for n in numbers if n) for numbers in found]
         return {"most frequent transcript": [usual] * len(found), "Gaussian HMM": heard}

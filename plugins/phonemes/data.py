@@ -115,9 +115,7 @@ class SpeechOcean(Speech, Download):
     def rate(self) -> int:
         """Samples of a second of the recordings that the features are of."""
         if self.config.rate != 16_000:
-            raise LstmlabError(
-                f"task.rate={self.config.rate}: speechocean762 was recorded at 16000; set task.rate=16000"
-            )
+            raise LstmlabError(f"task.rate={self.config.rate}: the recordings have 16000; set task.rate=16000")
         return 16_000
 
     def load(self) -> dict[str, list[Utterance]]:
@@ -143,7 +141,7 @@ class SpeechOcean(Speech, Download):
         """Say what the phones are, and what is not there."""
         return [
             "Phones are those of a pronouncing dictionary, not what the speakers, learners of English, really said.",
-            "Children are left out. Validation speakers are held out of the official train split; test is the official one.",
+            "Children are left out. Validation speakers are held out of the official train split.",
         ]
 
 

@@ -37,18 +37,15 @@ def exhibits(task: Phonemes, models: Mapping[str, nn.Module], colours: Mapping[s
     answers |= task.answers_without_network("test")
     aligned = {name: task.alignments(found, "test") for name, found in answers.items()}
     shown = _shown(task)
-    heard = {
-        name: task.posteriors(model, [task.sequences("test")[shown[0]].features]) for name, model in models.items()
-    }
-    name = task.sequences("test")[shown[0]].name
-    networks = {n: aligned[n] for n in models}
+    first = task.sequences("test")[shown[0]]
+    heard = {name: task.posteriors(model, [first.features])[0] for name, model in models.items()}
     return {
         "Phone error rate on test, with 95 % bootstrap intervals over utterances": table(aligned),
-        f"What the cells hear over time in the test utterance {name}": draw_posteriors(
-            task, shown[0], {n: p[0] for n, p in heard.items()}, colours
+        f"What the cells hear over time in the test utterance {first.name}": draw_posteriors(
+            task, shown[0], heard, colours
         ),
         "Test utterances, phone by phone": _alignments(task, shown, {n: aligned[n] for n in (*models, HMM)}),
-        "What is taken for what on test, by phone": draw_confusions(networks),
+        "What is taken for what on test, by phone": draw_confusions({n: aligned[n] for n in models}),
     }
 
 

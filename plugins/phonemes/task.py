@@ -135,9 +135,8 @@ class Phonemes(CTC):
 
     def word(self, log_probabilities: np.ndarray) -> str:
         """Return the word whose phones are the most probable ones, over all ways to say it."""
-        return self._said[most_likely(log_probabilities, [self.vocabulary.encode(p).tolist() for _, p in self._said])][
-            0
-        ]
+        ways = [self.vocabulary.encode(phones).tolist() for _, phones in self._said]
+        return self._said[most_likely(log_probabilities, ways)][0]
 
     def nearest_word(self, phones: Sequence[str]) -> str:
         """Return the word that phones are nearest to, by edits."""
