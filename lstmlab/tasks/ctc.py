@@ -238,10 +238,10 @@ class CTC(Task):
     def answers_without_network(self, split: str) -> dict[str, list[list[str]]]:
         """Return what each baseline hears in the sequences of a split."""
         train = Counter(s.labels for s in self.sequences("train"))
-        usual = list(max(sorted(train), key=lambda labels: train[labels]))
+        usual = max(sorted(train), key=lambda labels: train[labels])
         found = [self.monophones.recognise(x) for x in self._thinned(split)]
         heard = [self.vocabulary.decode(n + UNKNOWN for n in numbers if n) for numbers in found]
-        return {"most frequent transcript": [usual] * len(found), "Gaussian HMM": heard}
+        return {"most frequent transcript": [list(usual)] * len(found), "Gaussian HMM": heard}
 
     def baselines(self, split: str) -> dict[str, dict[str, float]]:
         """Score the train split's most frequent transcript, and a hidden Markov model with one Gaussian a label."""
