@@ -54,7 +54,8 @@ def beam_search(log_probabilities: np.ndarray, width: int, least: float = LEAST)
                 _extend(grown, prefix, NEVER, label + row[prefix[-1]])
             for new in range(1, len(row)) if likely is None else likely:
                 start = blank if prefix and new == prefix[-1] else both
-                _extend(grown, (*prefix, new), NEVER, start + row[new])
+                if start > NEVER:
+                    _extend(grown, (*prefix, new), NEVER, start + row[new])
         kept = sorted(grown, key=lambda p: -_add(*grown[p]))[:width]
         beam = {prefix: grown[prefix] for prefix in kept}
     return [(prefix, _add(*ends)) for prefix, ends in beam.items()]

@@ -37,7 +37,8 @@ def read_lexicon(path: Path, phone_set: str = "arpabet") -> Lexicon:
 
 def words_of(line: str) -> list[str]:
     """Return the words of a text in lower case, without punctuation around them."""
-    return [word for part in PUNCTUATION.split(line.lower()) if (word := part.strip(".-'\u2019") or part.strip(".-"))]
+    parts = [part.strip(".-") for part in PUNCTUATION.split(line.lower().replace("\u2019", "'"))]
+    return [part.strip("'") if part[-1] == "'" else part for part in parts if part.strip("'")]
 
 
 def spell(words: Sequence[str], lexicon: Lexicon, where: str) -> tuple[str, ...]:
