@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lstmlab.data.audio import player
+from lstmlab.data.spectra import log_mel
 from lstmlab.tasks.alignments import confusions, edits, error_rate, interval
 
 from .cepstra import HOP
@@ -28,6 +29,7 @@ GROUPS = 4  # of utterances by length
 SHADES = ("#ffd9a8", "#bcd4ee", "#e3e3e3")  # of substitutions, insertions, deletions
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: phones in turn
 NOTHING = "none"  # a deletion or an insertion, in the figure of confusions
+BANDS, RANGE = 32, 60.0  # mel bands and dB of the spectrogram that is shown
 SPOKEN = 0.1  # probability that a phone must reach to be drawn
 
 
@@ -96,7 +98,7 @@ def draw_posteriors(task: Phonemes, number: int, heard: Mapping[str, np.ndarray]
     sequence, step = task.sequences("test")[number], HOP * task.config.stack
     figure = Figure(figsize=(8.9, 1.7 + 1.5 * len(heard)), layout="constrained")
     top, *axes = np.atleast_1d(figure.subplots(len(heard) + 1, 1, sharex=True))
-    _draw_features(top, task, sequence.features)
+    _draw_sound(top, task, number)
     top.set_title("reference: " + " ".join(sequence.labels), loc="left", fontsize=8)
     for ax, (name, log_probabilities) in zip(axes, heard.items(), strict=True):
         probabilities = np.exp(log_probabilities)
@@ -114,14 +116,21 @@ def draw_posteriors(task: Phonemes, number: int, heard: Mapping[str, np.ndarray]
     return figure
 
 
-def _draw_features(ax: Axes, task: Phonemes, features: np.ndarray) -> None:
-    count = task.config.coefficients if task.config.features == "mfcc" else task.config.bands
-    values = task.normalised(features)[:, :count].T
+def _draw_sound(ax: Axes, task: Phonemes, number: int) -> None:
+    """Draw the mel spectrogram of a test utterance; where a dataset has no sound, its normalised features."""
+    samples = task.dataset.sound(task.spoken["test"][number])  # type: ignore[attr-defined]
+    if samples is not None:
+        values = 10 / np.log(10) * log_mel(samples, task.config.rate, BANDS, hop=HOP)
+        low, high, what = float(values.max()) - RANGE, float(values.max()), "mel band"
+    else:
+        features = task.normalised(task.sequences("test")[number].features)
+        values, low, high, what = features[:, : task.config.coefficients], -2.5, 2.5, "cepstral\ncoefficient"
+    frames, count = values.shape
     ax.imshow(
-        values, origin="lower", aspect="auto", cmap="cividis", vmin=-2.5, vmax=2.5,
-        extent=(0, values.shape[1] * HOP, -0.5, count - 0.5),
+        values.T, origin="lower", aspect="auto", cmap="cividis", vmin=low, vmax=high,
+        extent=(0, frames * HOP, -0.5, count - 0.5),
     )  # fmt: skip
-    ax.set_ylabel("cepstral\ncoefficient" if task.config.features == "mfcc" else "mel band", fontsize=8)
+    ax.set_ylabel(what, fontsize=8)
     ax.tick_params(labelsize=8)
 
 
@@ -159,7 +168,9 @@ def draw_confusions(aligned: Mapping[str, Sequence[Sequence[Step]]]) -> Figure:
         ax.set_title(name, fontsize=9)
         ax.set_xlabel(f"answer ({NOTHING}: deleted)", fontsize=8)
     figure.axes[0].set_ylabel(f"reference ({NOTHING}: inserted)", fontsize=8)
-    figure.colorbar(image, ax=figure.axes, shrink=0.7, label="share of the reference's phones")
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.7)
+    bar.set_label("share of the reference's phones", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
     return figure
 
 
