@@ -1,0 +1,210 @@
+"""Where speech comes from; importing this reads none of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from lstmlab.data import Dataset, Download, File
+from lstmlab.errors import LstmlabError
+from lstmlab.registry import dataset
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .lexicon import Lexicon
+    from .utterances import Utterance
+
+HERE = Path(__file__).parent
+RAW = "https://raw.githubusercontent.com/"
+FSDD_URL = f"{RAW}Jakobovski/free-spoken-digit-dataset/26eb9aaf76e81b692f806f9140c2d2777410d7a1/recordings/"
+CMUDICT = File(
+    "cmudict.dict",
+    "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
+    3_618_488,
+    (f"{RAW}cmusphinx/cmudict/0f8072f814306c5ee4fbf992ed853601b12c01f9/cmudict.dict",),
+)
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+TAKES = 50  # recordings of each digit by each speaker
+OFFICIAL_TEST, OUR_VALIDATION = 5, 10  # takes below the first are the official test split; we take as many again
+HELD_OUT = {"theo": "validation", "yweweler": "test"}
+
+
+class Speech(Dataset):
+    """Utterances with their phones, in splits.
+
+    Attributes:
+        rate: samples of a second of the signals.
+        brings: the kind of features that the file holds; "" where it holds sound.
+    """
+
+    tasks = ("phonemes",)
+    quantity = "frames of speech"
+    brings: ClassVar[str] = ""
+
+    def load(self) -> dict[str, list[Utterance]]:
+        """Return the utterances of each split."""
+        raise NotImplementedError
+
+    @property
+    def rate(self) -> int:
+        """Samples of a second: those of task.rate, to which recordings are brought."""
+        return int(self.config.rate)
+
+    def pronunciations(self) -> Lexicon:
+        """Return how words are said, where utterances are words; empty without a lexicon."""
+        return {}
+
+    def sound(self, utterance: Utterance) -> np.ndarray | None:
+        """Return the samples of an utterance, to listen to; None where there are only features."""
+        return None if self.brings else utterance.signal
+
+
+@dataset("phone_strings")
+class PhoneStrings(Speech):
+    """Strings of phones from a formant synthesiser in 16 voices, with noise (generated)."""
+
+    title = "Strings of phones, spoken by a formant synthesiser (generated)"
+    kind = "generated"
+    licence = "none needed: generated from a seed"
+    source = "plugins/phonemes/strings.py"
+    size = "as many as task.utterances says"
+    citation = "none: generated here, with a synthesiser after Klatt (1980), J. Acoust. Soc. Am. 67:971"
+
+    def load(self) -> dict[str, list[Utterance]]:
+        """Return utterances; voices are held out."""
+        from .strings import phone_strings
+        from .utterances import hold_out
+
+        c = self.config
+        return hold_out(phone_strings(c.utterances, self.rate), c.validation, c.test, c.hold_out == "speakers")
+
+    def content(self) -> bytes:
+        """Return a few utterances' bytes: they change when the way of drawing does."""
+        from .strings import phone_strings
+
+        few = phone_strings(16, self.rate)
+        return str((self.config.utterances, self.rate)).encode() + b"".join(u.signal.tobytes() for u in few)
+
+    def notes(self) -> list[str]:
+        """Say that nobody speaks."""
+        return ["The speech is generated: phones in random order from a formant synthesiser, in 16 voices, with noise."]
+
+
+@dataset("speechocean762")
+class SpeechOcean(Speech, Download):
+    """English read by adults whose first language is Mandarin: MFCC, and phones as a dictionary has them."""
+
+    title = "speechocean762, adult speakers: 13 MFCC a frame"
+    licence = "free for commercial and non-commercial use (README); Apache-2.0 on the authors' Hugging Face card"
+    source = "https://www.openslr.org/101"
+    size = "1,340 + 1,220 utterances, 3.1 hours, 128 speakers"
+    citation = "Zhang, J. et al. (2021), speechocean762: An Open-Source Non-native English Speech Corpus, Interspeech"
+    brings = "mfcc"
+    files = (
+        File(
+            "speechocean762_adult_mfcc13_f16.npz",
+            "88a47021b4a5d9e4037639ffef643c09c707cdd724ee4aa36a860b5c4e03a898",
+            27_366_545,
+        ),
+    )
+
+    @property
+    def rate(self) -> int:
+        """Samples of a second of the recordings that the features are of."""
+        if self.config.rate != 16_000:
+            raise LstmlabError(f"task.rate={self.config.rate}: the recordings have 16000; set task.rate=16000")
+        return 16_000
+
+    def load(self) -> dict[str, list[Utterance]]:
+        """Return features; the official test split, and speakers of the train split held out for validation."""
+        import numpy as np
+
+        from .utterances import Utterance, hold_out
+
+        found: dict[str, list[Utterance]] = {}
+        with np.load(self.path(self.files[0].name), allow_pickle=False) as file:
+            for split in ("train", "test"):
+                frames, counts = (np.cumsum(file[f"{split}_{part}"])[:-1] for part in ("frames", "nphones"))
+                features = np.split(file[f"{split}_mfcc"].astype(np.float32), frames)
+                phones = np.split(file["phone_names"][file[f"{split}_phones"]], counts)
+                names, speakers = file[f"{split}_utt"], file[f"{split}_spk"]
+                found[split] = [
+                    Utterance(str(name), f, tuple(map(str, p)), str(speaker))
+                    for name, f, p, speaker in zip(names, features, phones, speakers, strict=True)
+                ]
+        return hold_out(found["train"], self.config.validation, 0, by_speaker=True) | {"test": found["test"]}
+
+    def notes(self) -> list[str]:
+        """Say what the phones are, and what is not there."""
+        return [
+            "Phones are those of a pronouncing dictionary, not what the speakers, learners of English, really said.",
+            "Children are left out. Validation speakers are held out of the official train split.",
+        ]
+
+
+@dataset("fsdd")
+class SpokenDigits(Speech, Download):
+    """The ten digits, 50 times by each of six speakers; phones from CMUdict."""
+
+    title = "Free Spoken Digit Dataset, with the pronunciations of CMUdict"
+    licence = "CC BY-SA 4.0 (recordings), BSD-2-Clause style (CMUdict)"
+    source = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+    size = "3,000 recordings, 22 minutes, 6 speakers"
+    citation = "Jackson, Z. et al. (2018), Free Spoken Digit Dataset, v1.0.10, doi:10.5281/zenodo.1342401"
+
+    @cached_property
+    def files(self) -> tuple[File, ...]:  # type: ignore[override]
+        """Three thousand recordings, whose hashes and sizes are kept beside this module, and CMUdict."""
+        from array import array
+
+        hashes, sizes = (HERE / "fsdd_sha256.bin").read_bytes(), array("H", (HERE / "fsdd_sizes.bin").read_bytes())
+        known = enumerate(_recordings())
+        return (CMUDICT, *(File(n, hashes[32 * i :][:32].hex(), sizes[i], (FSDD_URL + n,)) for i, n in known))
+
+    def pronunciations(self) -> Lexicon:
+        """Return how CMUdict says the ten digits."""
+        from .lexicon import read_lexicon
+
+        lexicon = read_lexicon(self.path(CMUDICT.name))
+        return {digit: lexicon[digit] for digit in DIGITS}
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, list[Utterance]], list[str]]:
+        from lstmlab.data.audio import read_sound, remarked
+
+        from .utterances import Utterance
+
+        paths, said = self.paths(), self.pronunciations()
+        splits: dict[str, list[Utterance]] = {"train": [], "validation": [], "test": []}
+        remarks = {}
+        for name in _recordings():
+            digit, speaker, take = name.removesuffix(".wav").split("_")
+            sound, remarks[name] = read_sound(paths[name], self.rate)
+            word = DIGITS[int(digit)]
+            splits[self._split(speaker, int(take))].append(
+                Utterance(name, sound.samples, tuple(said[word][0]), speaker, word)
+            )
+        return splits, remarked(remarks)
+
+    def _split(self, speaker: str, take: int) -> str:
+        if self.config.hold_out == "speakers":
+            return HELD_OUT.get(speaker, "train")
+        return "test" if take < OFFICIAL_TEST else "validation" if take < OUR_VALIDATION else "train"
+
+    def load(self) -> dict[str, list[Utterance]]:
+        """Return recordings; with task.hold_out=utterances the official split by number, else one by speaker."""
+        return self._read[0]
+
+    def notes(self) -> list[str]:
+        """Say what the splits are, and what reading did."""
+        by_number = "Test is the official one (takes 0 to 4 of each digit and speaker), validation takes 5 to 9."
+        by_speaker = "Four speakers are in train, theo in validation, yweweler in test."
+        return [by_speaker if self.config.hold_out == "speakers" else by_number, *self._read[1]]
+
+
+def _recordings() -> list[str]:
+    """Return the names of the recordings in the order of their hashes."""
+    return [f"{d}_{speaker}_{take}.wav" for d in range(10) for speaker in SPEAKERS for take in range(TAKES)]
