@@ -15,7 +15,7 @@ from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.bucketing import by_length, pad, within
 from lstmlab.tasks.task import Batch, Task
 
-ROWS = 8  # sequences that are answered side by side
+ROWS = 4  # sequences that are answered side by side
 
 Pair = tuple[np.ndarray, np.ndarray]  # what is read (frames, features), and what is answered (frames, outputs)
 

@@ -9,7 +9,7 @@ LOWEST, HIGHEST = 60.0, 400.0  # Hz
 WINDOW = 0.05  # seconds: three periods of the lowest pitch
 VOICED = 0.5  # how alike a sound is to itself one period later, where it has a pitch
 QUIET = 0.02  # of the loudest frame's amplitude: softer ones have no pitch
-OCTAVE = 0.03  # cost of each octave that a pitch lies below the highest: of two periods the shorter is taken
+OCTAVE = 0.05  # cost of each octave that a pitch lies below the highest: of two periods the shorter is taken
 STEADY = 5  # frames whose median a frame's pitch is
 
 
@@ -28,14 +28,16 @@ def track(samples: np.ndarray, rate: int, step: int, frames: int) -> np.ndarray:
     n_fft = 1 << (size + int(rate / LOWEST) + 1).bit_length()  # what wraps around lies beyond the longest lag
     alike, window = _autocorrelation(pieces, n_fft), _autocorrelation(hann[None], n_fft)
     lags = np.arange(int(rate / HIGHEST), int(rate / LOWEST) + 1)
-    strength = (alike / np.maximum(alike[:, :1], 1e-12) / (window / window[:, :1]).clip(1e-3))[:, : lags[-1] + 2]
-    best = lags[(strength[:, lags] - OCTAVE * np.log2(lags / lags[0])).argmax(1)]
+    strength = alike / np.maximum(alike[:, :1], 1e-12) / (window / window[:, :1]).clip(1e-3)
+    before, here, after = (strength[:, lags + d] for d in (-1, 0, 1))
+    peak = (here >= before) & (here >= after)
+    aside = np.where(peak, 0.5 * (after - before) / np.maximum(2 * here - before - after, 1e-9), 0).clip(-0.5, 0.5)
+    height = np.where(peak, here + 0.25 * (after - before) * aside, 0)  # of the parabola through three lags
+    best = (height - OCTAVE * np.log2(lags / lags[0])).argmax(1)
     rows = np.arange(frames)
-    before, here, after = (strength[rows, best + d] for d in (-1, 0, 1))
-    bend = 2 * here - before - after
-    pitch = rate / (best + np.where(bend > 1e-9, 0.5 * (after - before) / np.maximum(bend, 1e-9), 0).clip(-0.5, 0.5))
+    pitch = rate / (lags[best] + aside[rows, best])
     loud = np.sqrt((pieces**2).mean(1))
-    voiced = (here > VOICED) & (loud > QUIET * max(float(loud.max()), 1e-9))
+    voiced = (height[rows, best] > VOICED) & (loud > QUIET * max(float(loud.max()), 1e-9))
     return np.where(voiced, pitch, np.nan)
 
 
