@@ -51,7 +51,7 @@ def draw_spectrograms(utterance: Utterance, mels: MelFrames, shown: Mapping[str,
         ax.set_ylabel("frequency (kHz)", fontsize=7)
         ax.set_xlim(0, min(end, LONGEST))
     _name_phones(axes[-1], utterance, min(sum(utterance.seconds), LONGEST))
-    axes[-1].set_xlabel("time (s)", labelpad=14, fontsize=8)
+    axes[-1].set_xlabel("time (s)", labelpad=17, fontsize=8)
     figure.colorbar(image, ax=axes.tolist(), label="power (dB below the loudest)", aspect=40, pad=0.01)
     return figure
 
@@ -96,7 +96,7 @@ def draw_distortion(
             ax.axvline(end, color="0.85", lw=0.5, zorder=0)
         if phone != SILENCE and end - seconds / 2 < LONGEST:
             ax.text(
-                end - seconds / 2, 0.02, phone, ha="center", fontsize=6, color="0.4", transform=ax.get_xaxis_transform()
+                end - seconds / 2, 1.01, phone, ha="center", fontsize=6, color="0.4", transform=ax.get_xaxis_transform()
             )
     ax.set_xlabel("time (s)")
     ax.set_ylabel("mel-cepstral distortion (dB)")
