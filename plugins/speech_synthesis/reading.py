@@ -17,7 +17,7 @@ from .utterances import Utterance
 
 PHONES = 3  # the first columns: numbers of this phone, the one before and the one after
 NUMBERS = PHONES + 1  # then the number of the voice
-FEATURES = NUMBERS + 4  # then time since the phone began and until it ends, its duration, and pitch
+FEATURES = NUMBERS + 5  # then where in the phone the frame is (part, since its begin, until its end), duration, pitch
 TYPICAL = 0.1  # seconds of a phone: durations are read as their logarithm above it
 BEND = 4.0  # factor on octaves above a voice's mean pitch, so that they spread over about 1
 
@@ -49,6 +49,7 @@ def read(
             np.full(frames, voice),
             since / seconds[at],
             np.log1p(since / TYPICAL),
+            np.log1p(np.maximum(seconds[at] - since, 0) / TYPICAL),
             np.log(seconds[at] / TYPICAL),
             BEND * pitch,
         ]

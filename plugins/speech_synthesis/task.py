@@ -40,7 +40,7 @@ SHORTEST = 1.0  # seconds of the test utterance that is shown
 class SpeechSynthesisConfig(FramesConfig):
     """Keys of the task."""
 
-    utterances: int = option(200, low=3)  # that are generated; files have as many as they have
+    utterances: int = option(240, low=3)  # that are generated; files have as many as they have
     validation: float = option(0.15, above=0, below=0.5)  # share of the utterances
     test: float = option(0.15, above=0, below=0.5)  # share of the utterances
     rate: int = option(8000, low=8000, high=48_000)  # samples per second; sound of another rate is resampled

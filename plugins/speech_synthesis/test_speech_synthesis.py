@@ -231,9 +231,10 @@ def test_each_frame_knows_its_phone_its_neighbours_and_where_in_it_it_is() -> No
     assert read[40, :3].tolist() == [s, aa, 0]
     assert task.fitted["voices"][int(read[0, 3])] == "low"
     assert read[20, 4] == pytest.approx(0.5)
-    assert read[20, 6] == pytest.approx(np.log(2))
+    assert read[20, 5] == read[20, 6] == pytest.approx(np.log(2))
+    assert read[20, 7] == pytest.approx(np.log(2))
     begin, end = task.fitted["pitch"][int(read[0, 3])]
-    np.testing.assert_allclose(read[[0, 40], 7], reading.BEND * np.array([1, -1]) * (begin - end) / 2, rtol=1e-4)
+    np.testing.assert_allclose(read[[0, 40], 8], reading.BEND * np.array([1, -1]) * (begin - end) / 2, rtol=1e-4)
 
 
 def test_parts_are_the_sequence_cut_anew() -> None:
