@@ -56,12 +56,10 @@ class EncoderDecoder(nn.Module):
         both, one = 2 * self.rnn.output_size, self.decoder.output_size
         self.keys = nn.Linear(both, one, bias=False)
         self.combine = nn.Linear(both + one, embedding_size)
-        self.head = nn.Linear(embedding_size, symbols)
+        self.head = None if tied else nn.Linear(embedding_size, symbols, bias=False)
+        self.bias = nn.Parameter(torch.zeros(symbols))
         self.drop = nn.Dropout(dropout)
         nn.init.normal_(self.symbols.weight, std=embedding_size**-0.5)
-        nn.init.zeros_(self.head.bias)
-        if tied:
-            self.head.weight = self.symbols.weight
 
     def embedding(self, inputs: Tensor) -> Tensor:
         """Return what the encoder reads (batch, source, features) of ``inputs`` (batch, 2, time)."""
@@ -99,7 +97,8 @@ class EncoderDecoder(nn.Module):
         scores = output @ memory.keys.transpose(1, 2)
         weights = scores.masked_fill(~memory.there[:, None], -torch.inf).softmax(2)
         seen = torch.cat([weights @ memory.values, output], 2)
-        return self.head(self.drop(torch.tanh(self.combine(seen)))), weights
+        head = self.symbols if self.head is None else self.head
+        return nn.functional.linear(self.drop(torch.tanh(self.combine(seen))), head.weight, self.bias), weights
 
 
 def trimmed(symbols: Tensor) -> tuple[Tensor, Tensor]:
