@@ -62,7 +62,8 @@ class Subwords:
         """Return a piece as figures show it: with "_" for the space before it, and names for the special ones."""
         if symbol < FIRST:
             return ("<pad>", "<unk>", "<start>", "<end>")[symbol]
-        return str(self._tokenizer.decode([symbol - FIRST], skip_special_tokens=False)).replace(" ", "_")
+        piece = str(self._tokenizer.decode([symbol - FIRST], skip_special_tokens=False))
+        return piece.replace(" ", "_").replace("$", r"\$")  # figures take what stands between dollars for mathematics
 
 
 def _library() -> Any:

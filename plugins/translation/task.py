@@ -121,7 +121,10 @@ class Translation(Transduction):
 
     def judge_texts(self, answers: Sequence[str], split: str) -> dict[str, float]:
         """Return BLEU, chrF and exact matches of translations of the first sources of a split."""
-        references = [target for _, target in self.texts[split][: len(answers)]]
+        return self.score(answers, [target for _, target in self.texts[split][: len(answers)]])
+
+    def score(self, answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+        """Return BLEU, chrF and exact matches of translations against their references."""
         return scores.judge(answers, references, self.config.target)
 
     def translate(self, model: nn.Module, lines: Sequence[str], beam: int | None = None) -> list[str]:
