@@ -55,7 +55,7 @@ class Subwords:
 
     def decode(self, symbols: Sequence[int]) -> str:
         """Return the text of numbers; special ones are left out, and bytes that are no UTF-8 become U+FFFD."""
-        text: str = self._tokenizer.decode([s - FIRST for s in symbols if s >= FIRST], skip_special_tokens=False)
+        text: str = self._tokenizer.decode([int(s) - FIRST for s in symbols if s >= FIRST], skip_special_tokens=False)
         return text.removeprefix(" ")
 
     def shown(self, symbol: int) -> str:
