@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lstmlab.schema import TaskConfig, option
-from lstmlab.tasks.beam import Written, beam_search
+from lstmlab.tasks.beam import Written, beam_search, sample
 from lstmlab.tasks.bucketing import by_length, pad
 from lstmlab.tasks.encoder_decoder import END, START, EncoderDecoder
 from lstmlab.tasks.task import Batch, MakeRNN, Metric, Task
@@ -121,6 +121,14 @@ class Transduction(Task):
             for i, answer in zip(rows, beam_search(model, inputs, limits(ends), width, strength), strict=True):
                 written[i] = answer
         return written
+
+    def draw(
+        self, model: nn.Module, source: np.ndarray, count: int, temperature: float, top_p: float, seed: int
+    ) -> list[Written]:
+        """Return ``count`` answers to a source, drawn as `lstmlab.tasks.beam.sample` says."""
+        assert isinstance(model, EncoderDecoder)
+        inputs, ends = pad([source])
+        return sample(model, inputs, limits(ends), count, temperature, top_p, seed)[0]
 
     def example(self) -> Batch:
         """Return the first test pair."""

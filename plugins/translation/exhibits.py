@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstmlab.tasks.beam import sample
-from lstmlab.tasks.bucketing import pad
-from lstmlab.tasks.transduction import as_batch, ended, limits
+from lstmlab.tasks.transduction import as_batch, ended
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,13 +118,13 @@ def draw_samples(task: Translation, models: Mapping[str, nn.Module], at: int) ->
     import pandas as pd
 
     c = task.config
-    inputs, ends = pad([task.pairs("test")[at][0]])
     source, reference = task.texts["test"][at]
+    symbols = task.pairs("test")[at][0]
     rows = [("source", "", source, np.nan), ("reference", "", reference, np.nan)]
     for name, model in models.items():
-        (best,) = task.write(model, [task.pairs("test")[at][0]])
+        (best,) = task.write(model, [symbols])
         rows.append((name, f"{c.beam} beams", task.subwords.decode(best.symbols), -best.log_probability))
-        (drawn,) = sample(model, inputs, limits(ends), DRAWN, c.temperature, c.top_p, c.sample_seed)  # type: ignore[arg-type]
+        drawn = task.draw(model, symbols, DRAWN, c.temperature, c.top_p, c.sample_seed)
         rows += [(name, "drawn", task.subwords.decode(w.symbols), -w.log_probability) for w in drawn]
     return pd.DataFrame(rows, columns=["who", "how", "sentence", "cost (nats)"]).round({"cost (nats)": 2})
 

@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from lstmlab.data.text_file import TextError, read_lines
+from lstmlab.errors import LstmlabError
 from lstmlab.schema import option
 from lstmlab.tasks import Metric
 from lstmlab.tasks.transduction import ENTROPY, LOOKED_AT, Pair, Transduction, TransductionConfig
@@ -98,12 +99,14 @@ class Translation(Transduction):
     def _kept(self) -> dict[str, list[Pair]]:
         """Pairs as models see them: long ones left out of train, and cut elsewhere."""
         longest = self.config.longest
-        return {
-            split: [pair for pair in pairs if max(map(len, pair)) <= longest + 1]
-            if split == "train"
-            else [(cut(source, longest), cut(target, longest)) for source, target in pairs]
+        kept = {
+            split: [(cut(source, longest), cut(target, longest)) for source, target in pairs]
             for split, pairs in self._encoded.items()
         }
+        kept["train"] = [pair for pair in self._encoded["train"] if max(map(len, pair)) <= longest + 1]
+        if not kept["train"]:
+            raise LstmlabError(f"every train pair has more than {longest} pieces on a side; raise task.longest")
+        return kept
 
     @property
     def symbols(self) -> int:
@@ -130,6 +133,30 @@ class Translation(Transduction):
     def translate(self, model: nn.Module, lines: Sequence[str], beam: int | None = None) -> list[str]:
         """Return a model's translations of sentences, with the config's beam unless given."""
         return [self.subwords.decode(w.symbols) for w in self.write(model, self._read(lines), beam)]
+
+    def variants(
+        self, model: nn.Module, line: str, count: int = 5, temperature: float = 1.0, top_p: float = 1.0, seed: int = 0
+    ) -> list[str]:
+        """Return translations of a sentence that are drawn at random.
+
+        Args:
+            model: a trained one.
+            line: the sentence.
+            count: translations, some of which may be the same.
+            temperature: below 1 is more certain.
+            top_p: draw from the likeliest pieces that make up so much (nucleus sampling).
+            seed: the same seed gives the same translations.
+
+        Raises:
+            LstmlabError: when the sentence is empty or a number out of range.
+        """
+        if not line.strip() or count < 1 or not temperature > 0 or not 0 < top_p <= 1 or seed < 0:
+            raise LstmlabError(
+                f"line={line!r}, count={count}, temperature={temperature}, top_p={top_p}, seed={seed}: expected a "
+                "sentence, at least 1, above 0, above 0 and at most 1, at least 0"
+            )
+        drawn = self.draw(model, self._read([line])[0], count, temperature, top_p, seed)
+        return [self.subwords.decode(w.symbols) for w in drawn]
 
     def _read(self, lines: Sequence[str]) -> list[np.ndarray]:
         return [cut(source, self.config.longest) for source in self.subwords.encode([clean(line) for line in lines])]

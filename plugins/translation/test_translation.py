@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,25 @@ def test_settings_that_cannot_be_met_are_refused(overrides: list[str], message: 
         made(*overrides)
 
 
+def test_variants_depend_on_their_seed_and_numbers_out_of_range_are_refused() -> None:
+    task, model = made()
+    first = task.variants(model, "seven", 4, seed=1)
+    assert first == task.variants(model, "seven", 4, seed=1) != task.variants(model, "seven", 4, seed=2)
+    assert len(first) == 4
+    for wrong in ({"count": 0}, {"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"seed": -1}, {"line": " "}):
+        with pytest.raises(LstmlabError, match="expected a sentence, at least 1, above 0, above 0 and at most 1"):
+            task.variants(model, **{"line": "seven"} | wrong)
+
+
+@pytest.mark.parametrize("library", ["num2words", "tokenizers", "sacrebleu"])
+def test_a_library_that_is_missing_is_named(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, model = made()
+    monkeypatch.setitem(sys.modules, library, None)  # its import now fails
+    with pytest.raises(LstmlabError, match=rf"{library} is missing.*pip install 'lstmlab\[translation\]'"):
+        made()[0].evaluate(model, "validation")
+    assert task.fitted
+
+
 def test_columns_after_the_second_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
     rows = [(*pair, "CC-BY 2.0 (France)") for pair in sentences(80)]
     task = own(table(tmp_path / "my.tsv", rows), "task.columns=3")  # type: ignore[arg-type]
@@ -342,6 +362,8 @@ def test_long_train_pairs_are_left_out_and_long_sources_cut_and_both_are_told(tm
     assert "1 test sources are cut to 50 pieces" in told
     assert "the cross-entropy cuts 1 of them" in told
     assert task.judge_texts([endless], "validation")["exact match"] == 100, "references are whole"
+    with pytest.raises(LstmlabError, match=r"every train pair has more than 3 pieces on a side; raise task\.longest"):
+        own(tmp_path / "texts", "task.longest=3").pairs("train")
 
 
 def test_lower_case_is_scored_in_lower_case(tmp_path: Path) -> None:
