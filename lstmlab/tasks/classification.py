@@ -89,7 +89,10 @@ class Classification(Task):
                     ax.text(
                         column, row, count, ha="center", va="center", fontsize=6, color="w" if row == column else "k"
                     )
-            ax.set_xticks(range(len(self.classes)), self.classes, fontsize=7)
+            slope = 30 if max(map(len, self.classes)) > 3 else 0
+            ax.set_xticks(
+                range(len(self.classes)), self.classes, fontsize=7, rotation=slope, ha="right" if slope else "center"
+            )
             ax.set_yticks(range(len(self.classes)), self.classes, fontsize=7)
             ax.set(title=name, xlabel="answer", ylabel="truth")
         return {"What is taken for what: sequences of the test split": figure} if models else {}

@@ -217,9 +217,7 @@ class TextClassification(Classification):
         return told
 
 
-def _natural(name: str) -> tuple[bool, float, str]:
-    """Return what sorts numbers by value, before words."""
-    try:
-        return False, float(name), name
-    except ValueError:
-        return True, 0.0, name
+def _natural(name: str) -> tuple[bool, int, str]:
+    """Return what sorts whole numbers by value, before words."""
+    number = name.isascii() and name.isdigit()
+    return not number, int(name) if number else 0, name
