@@ -67,11 +67,11 @@ def weights_table(task: Sentiment, models: Mapping[str, nn.Module]) -> Any:
             best = int(answer.argmax())
             found = weights(task, model, tokens)
             assert found is not None
-            wrong = "" if task.classes[best] == truth else " ✗"
+            said = f"{escape(task.classes[best])} {answer[best]:.2f}{'' if task.classes[best] == truth else ' ✗'}"
             first = f'<td rowspan="{len(models)}">{escape(truth)}</td>' if at == 0 else ""
             line = ' style="border-top: 1px solid #999"' if at == 0 else ""
             rows.append(
-                f"<tr{line}>{first}<td>{escape(name)}</td><td>{escape(task.classes[best])} {answer[best]:.2f}{wrong}</td>"
+                f"<tr{line}>{first}<td>{escape(name)}</td><td>{said}</td>"
                 f'<td style="text-align:left">{_coloured(tokens, found)}</td></tr>'
             )
     head = "<tr><th>truth</th><th>cell</th><th>answer</th><th>words</th></tr>"

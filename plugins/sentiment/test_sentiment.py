@@ -260,9 +260,7 @@ def test_the_verdict_claims_what_is_tested_and_no_more() -> None:
     assert (found.p < 0.05).tolist() == [True, True, False]
     said = comparison.sentences(found, "B", 70.0, 500)
     for phrase in ("right than it: better (+", "the baseline wins**: worse (-", "No evidence of a difference: equal ("):
-        assert (
-            pd.Series([said]).str.contains(phrase.replace("(", r"\(").replace("+", r"\+").replace("**", r"\*\*")).all()
-        )
+        assert phrase in said
     assert comparison.sentences(comparison.compare({}, baseline), "B", 70.0, 500) == ""
 
 
