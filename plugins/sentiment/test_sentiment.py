@@ -134,6 +134,7 @@ def test_equal_texts_are_in_one_split_and_each_class_in_all() -> None:
     assert {split: len(members) for split, members in kept.items()} == {"train": 28, "validation": 4, "test": 8}
     assert not kept["train"] & kept["test"]
     assert all({strata[i] for i in rows} == {"a", "b"} for rows in found.values())
+    assert all(splits.divide(texts, strata, 0.49, 0.49).values()), "however large the shares, some are left to train"
 
 
 BAD = {
