@@ -165,6 +165,12 @@ def test_bad_tables_are_refused_with_place_and_reason(tmp_path: Path, name: str)
         table(tmp_path / "t.csv", content, *overrides).fitted  # noqa: B018
 
 
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    run = check(compose([*SMALL, "task.dataset=text_table", f"task.path={tmp_path}"])).run
+    with pytest.raises(LstmlabError, match="is a folder: expected a CSV or TSV file"):
+        registry.task.get("sentiment")(run.task).fitted  # noqa: B018
+
+
 def test_what_is_left_out_of_a_table_is_counted_with_its_lines(tmp_path: Path) -> None:
     extra = "\n,pos\nno class,\ngood number 3,pos\ngood number 4,neg\n" + "word " * 100_000 + ",neg\n"
     task = table(tmp_path / "t.csv", TABLE + extra, "task.longest=50")
