@@ -194,11 +194,13 @@ class TextClassification(Classification):
         """Count texts, classes, words, and what is unknown or cut."""
         c, words = self.config, self.fitted["words"]
         sizes = ", ".join(f"{len(texts):,} {split}" for split, texts in self.tokens.items())
-        counts = ", ".join(f"{count:,} {name}" for name, count in zip(self.classes, self.fitted["counts"], strict=True))
+        counts = ", ".join(
+            f"{name}: {count:,}" for name, count in zip(self.classes, self.fitted["counts"], strict=True)
+        )
         mean = np.mean([len(s) for s in self.encoded["train"][0]])
         unknown = 100 * np.mean(np.concatenate(self.encoded["test"][0]) == UNKNOWN)
         told = [
-            f"Texts: {sizes}; of the train texts {counts}.",
+            f"Texts: {sizes}; train texts by class: {counts}.",
             f"Tokens ({c.tokenizer}{', in lower case' if c.lower else ''}): {mean:.1f} in a train text; "
             f"{len(words['trained']) - 2:,} are learnt; {unknown:.1f} % of those of test texts are unknown.",
         ]
@@ -217,9 +219,7 @@ class TextClassification(Classification):
         return told
 
 
-def _natural(name: str) -> tuple[bool, float, str]:
-    """Return what sorts numbers by value, before words."""
-    try:
-        return False, float(name), name
-    except ValueError:
-        return True, 0.0, name
+def _natural(name: str) -> tuple[bool, int, str]:
+    """Return what sorts whole numbers by value, before words."""
+    number = name.isascii() and name.isdigit()
+    return not number, int(name) if number else 0, name

@@ -43,23 +43,23 @@ def sentences(table: pd.DataFrame, name: str, accuracy: float, texts: int) -> st
         return ""
     clear = table.p < LEVEL
     said = [
-        f"{phrase} ({_listed(found)})"
+        f"{phrase}: {_listed(found)}."
         for found, phrase in (
-            (table[clear & (table.points > 0)], "more often right than it are"),
-            (table[clear & (table.points < 0)], "**it wins** over"),
-            (table[~clear], "no evidence of a difference for"),
+            (table[clear & (table.points > 0)], "More often right than it"),
+            (table[clear & (table.points < 0)], "**Less often right than it, so that the baseline wins**"),
+            (table[~clear], "No evidence of a difference"),
         )
         if len(found)
     ]
     return (
-        f"The best baseline, {name}, is right about {accuracy:.1f} % of the test texts. {'; '.join(said)}. "
+        f"The best baseline, {name}, is right about {accuracy:.1f} % of the test texts. {' '.join(said)} "
         f"Test: paired over {texts:,} test texts, answers averaged over seeds, Holm-corrected over {len(table)} cells "
-        f"at the {LEVEL:.0%} level; they speak of such texts, not of others."
+        f"at the {LEVEL:.0%} level; it speaks of such texts, not of others."
     )
 
 
 def _listed(rows: pd.DataFrame) -> str:
-    return "; ".join(f"{r.cell} {r.points:+.1f} points, p = {r.p:.2g}" for r in rows.itertuples())
+    return ", ".join(f"{r.cell} ({r.points:+.1f} points, p = {r.p:.2g})" for r in rows.itertuples())
 
 
 def verdict(task: Sentiment, models: Mapping[str, Sequence[nn.Module]]) -> str:

@@ -169,12 +169,15 @@ class TextTable(LabelledTexts, OwnFiles):
     title = "A table of labelled texts of the user's own"
     size = "as many texts as the file has"
     expected = "a CSV or TSV file with a column of texts and one of classes"
-    suffixes = (".csv", ".tsv", ".tab", ".txt")
 
     @cached_property
     def _read(self) -> tuple[dict[str, Texts], list[str]]:
+        from lstmlab.errors import LstmlabError
+
         from .table import read_labelled
 
+        if self.path.is_dir():
+            raise LstmlabError(f"task.path={self.path} is a folder: expected {self.expected}")
         return read_labelled(self.path, self.config)
 
     def load(self) -> dict[str, Texts]:

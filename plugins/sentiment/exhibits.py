@@ -22,6 +22,7 @@ ERRORS = 10  # texts that are shown
 CHARACTERS = 300  # of a text in the table of errors
 FEWEST = 10  # texts of a group that are worth a row
 BLUE = "0, 114, 178"  # on it up to 0.55 opaque, black text has a contrast above 4.5
+EVEN = 3  # words of equal weight get a third of the full blue
 NEGATIONS = {"not", "n't", "never", "no", "nobody", "nothing", "neither", "nor", "cannot", "without", "hardly"}
 CONTRASTS = {"but", "although", "though", "however", "despite", "yet", "while"}
 
@@ -49,6 +50,7 @@ def draw_weights(task: Sentiment, ax: Axes, models: Mapping[str, nn.Module], col
         assert found is not None
         ax.plot(100 * found, marker="o", ms=4, lw=1.2, color=colours[name], label=name)
     ax.set_xticks(range(len(tokens)), [_plain(t) for t in tokens], rotation=60, ha="right", fontsize=7)
+    ax.set_ylim(bottom=0)
     ax.set_xlabel("word")
     ax.set_ylabel("weight (%)")
 
@@ -65,22 +67,24 @@ def weights_table(task: Sentiment, models: Mapping[str, nn.Module]) -> Any:
             best = int(answer.argmax())
             found = weights(task, model, tokens)
             assert found is not None
-            wrong = "" if task.classes[best] == truth else " ✗"
+            said = f"{escape(task.classes[best])} {answer[best]:.2f}{'' if task.classes[best] == truth else ' ✗'}"
             first = f'<td rowspan="{len(models)}">{escape(truth)}</td>' if at == 0 else ""
+            line = ' style="border-top: 1px solid #999"' if at == 0 else ""
             rows.append(
-                f"<tr>{first}<td>{escape(name)}</td><td>{escape(task.classes[best])} {answer[best]:.2f}{wrong}</td>"
+                f"<tr{line}>{first}<td>{escape(name)}</td><td>{said}</td>"
                 f'<td style="text-align:left">{_coloured(tokens, found)}</td></tr>'
             )
     head = "<tr><th>truth</th><th>cell</th><th>answer</th><th>words</th></tr>"
-    return HTML(f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>")
+    return HTML(f"<table style='border-collapse: collapse'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>")
 
 
 def _coloured(tokens: Sequence[str], shares: np.ndarray) -> str:
     """Return words on blue, the one with the most weight underlined; each says its weight when pointed at."""
     most = float(shares.max())
+    full = max(most, EVEN / len(shares))
     words = []
     for token, share in zip(tokens, shares, strict=True):
-        style = f"color: #000; background: rgba({BLUE}, {0.55 * share / most:.2f})"
+        style = f"color: #000; background: rgba({BLUE}, {0.55 * share / full:.2f})"
         style += "; text-decoration: underline" if share == most else ""
         words.append(f'<span title="{100 * share:.0f} %" style="{style}">{escape(token)}</span>')
     return f'<span style="background: #fff; padding: 2px">{" ".join(words)}</span>'

@@ -32,8 +32,8 @@ def divide(texts: Sequence[str], strata: Sequence[str], validation: float, test:
     splits: dict[str, list[int]] = {split: [] for split in SPLITS}
     for stratum in sorted(groups):
         order = random.permutation(len(groups[stratum]))
-        tested = max(1, round(test * len(order)))
-        held = tested + max(1, round(validation * len(order)))
+        tested = min(max(1, round(test * len(order))), len(order) - 2)
+        held = min(tested + max(1, round(validation * len(order))), len(order) - 1)
         for split, part in zip(SPLITS, (order[held:], order[tested:held], order[:tested]), strict=True):
             splits[split] += [i for group in part for i in groups[stratum][group]]
     return {split: sorted(numbers) for split, numbers in splits.items()}

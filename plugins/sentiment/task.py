@@ -46,8 +46,8 @@ class Sentiment(TextClassification):
     def tiny(cls) -> list[str]:
         """Few reviews, a small network."""
         return [
-            "task.reviews=200", "task.hidden_size=16", "task.embedding_size=8", "train.batch_size=16", "train.steps=40",
-            "train.evaluate_every=20", "train.learning_rate=0.02",
+            "task.reviews=200", "task.hidden_size=16", "task.embedding_size=32",
+            "train.batch_size=16", "train.steps=40", "train.evaluate_every=20", "train.learning_rate=0.02",
         ]  # fmt: skip
 
     @property
