@@ -317,6 +317,23 @@ def test_baselines_answer_what_they_say() -> None:
         np.testing.assert_allclose(fitted.answer(strange, 21)[-1], mean.mean, rtol=1e-5)
 
 
+def test_the_nearest_phone_has_the_voice_then_the_neighbours_then_the_duration() -> None:
+    mels = MelFrames(RATE, 13, 0.01, 0.04)
+    units = [("S", "AA", 0.1, "low"), ("S", "AA", 0.3, "low"), ("M", "AA", 0.2, "low"), ("S", "AA", 0.2, "high")]
+    train = [utterances.Utterance(str(i), u[:2], (0.1, u[2]), u[3]) for i, u in enumerate(units)]
+    frames = [np.full((1 + round(100 * sum(u.seconds)), 13), i, np.float32) for i, u in enumerate(train)]
+    nearest = baselines.NearestPhone(train, frames, mels)
+
+    def found(before: str, seconds: float, voice: str) -> float:
+        return float(nearest.answer(utterances.Utterance("x", (before, "AA"), (0.1, seconds), voice), 15)[-1, 0])
+
+    assert found("S", 0.12, "low") == 0
+    assert found("S", 0.28, "low") == 1
+    assert found("M", 0.12, "low") == 2
+    assert found("S", 0.12, "high") == 3
+    assert found("M", 0.2, "high") == 3
+
+
 def test_neighbours_in_a_batch_change_no_answer() -> None:
     task, model = made()
     features = task.features("train")
