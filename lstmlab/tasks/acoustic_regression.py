@@ -15,8 +15,6 @@ from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.bucketing import by_length, pad, within
 from lstmlab.tasks.task import Batch, Task
 
-ROWS = 4  # sequences that are answered side by side
-
 Pair = tuple[np.ndarray, np.ndarray]  # what is read (frames, features), and what is answered (frames, outputs)
 
 
@@ -77,14 +75,12 @@ class AcousticRegression(Task):
 
     @torch.no_grad()
     def answers(self, model: nn.Module, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return a model's vectors (frames, outputs), in their own units, for features (frames, ...)."""
+        """Return a model's vectors (frames, outputs), in their own units, for features (frames, ...).
+
+        Each sequence is answered by itself: a few long ones side by side would be padding for a good part.
+        """
         mean, std = (np.array(self.fitted[key], dtype=np.float32) for key in ("mean", "std"))
-        found: dict[int, np.ndarray] = {}
-        for rows in by_length([len(s) for s in sequences], ROWS):
-            inputs, lengths = pad([sequences[i] for i in rows])
-            output = model(inputs, None, lengths)[0].numpy()
-            found |= {i: output[at, : len(sequences[i])] * std + mean for at, i in enumerate(rows)}
-        return [found[i] for i in range(len(sequences))]
+        return [model(torch.from_numpy(s)[None])[0][0].numpy() * std + mean for s in sequences]
 
 
 def parts(pair: Pair, window: int, random: np.random.Generator) -> list[Pair]:

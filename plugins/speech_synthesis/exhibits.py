@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REAL = "the recording"
 CEILING = "the recording through mel bands and Griffin-Lim"
-RANGE = 60.0  # dB below the loudest that a spectrogram shows
+RANGE = 80.0  # dB below the loudest that a spectrogram shows
 LONGEST = 4.0  # seconds of a spectrogram
 
 
@@ -51,7 +51,7 @@ def draw_spectrograms(utterance: Utterance, mels: MelFrames, shown: Mapping[str,
         ax.set_ylabel("frequency (kHz)", fontsize=7)
         ax.set_xlim(0, min(end, LONGEST))
     _name_phones(axes[-1], utterance, min(sum(utterance.seconds), LONGEST))
-    axes[-1].set_xlabel("time (s)", labelpad=17, fontsize=8)
+    axes[-1].set_xlabel("time (s)", labelpad=22, fontsize=8)
     figure.colorbar(image, ax=axes.tolist(), label="power (dB below the loudest)", aspect=40, pad=0.01)
     return figure
 
@@ -69,9 +69,9 @@ def _name_phones(ax: Axes, utterance: Utterance, until: float) -> None:
     for i, (phone, end) in enumerate(zip(utterance.phones, ends, strict=True)):
         middle = end - utterance.seconds[i] / 2
         if middle < until:
-            ax.text(
-                middle, -0.30 - 0.13 * (i % 2), phone if phone != SILENCE else "–", ha="center", va="top", fontsize=6.5,
-                transform=ax.get_xaxis_transform(), clip_on=False,
+            ax.annotate(
+                phone if phone != SILENCE else "–", (middle, 0), (0, -17 - 8 * (i % 2)), ha="center", va="top",
+                fontsize=6.5, xycoords=ax.get_xaxis_transform(), textcoords="offset points", annotation_clip=False,
             )  # fmt: skip
         if end < until:
             ax.axvline(end, color="0.75", lw=0.4)

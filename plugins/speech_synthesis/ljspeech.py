@@ -13,7 +13,7 @@ from .textgrid import read_textgrid
 from .utterances import Corpus, CorpusError, Utterance
 
 APART = 0.05  # seconds by which the ends of a sound and of its TextGrid may differ
-VOICE = "LJ"
+VOICE = "reader"  # one voice is assumed
 NAMED = 3  # things that a note names
 
 

@@ -44,7 +44,7 @@ class SpeechSynthesisConfig(FramesConfig):
     validation: float = option(0.15, above=0, below=0.5)  # share of the utterances
     test: float = option(0.15, above=0, below=0.5)  # share of the utterances
     rate: int = option(8000, low=8000, high=48_000)  # samples per second; sound of another rate is resampled
-    bands: int = option(40, low=13, high=128)  # of mel
+    bands: int = option(64, low=13, high=128)  # of mel
     hop: float = option(0.01, above=0, high=0.05)  # seconds from one frame to the next
     frame: float = option(0.04, above=0, high=0.2)  # seconds that a frame looks at
     stress: bool = option(True)  # whether AA0, AA1 and AA2 are three phones or one

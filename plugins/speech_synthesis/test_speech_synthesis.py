@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import solve_toeplitz
 
 import lstmlab
 from lstmlab import registry
@@ -19,17 +20,17 @@ from lstmlab.data.formants import VOICES, utter
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import EngineConfig
 from lstmlab.studies.budget import build
-from lstmlab.tasks.acoustic_regression import ROWS, parts
+from lstmlab.tasks.acoustic_regression import parts
 from lstmlab.tasks.bucketing import by_length, padded_share
 from lstmlab.tasks.griffin_lim import MelFrames
 from lstmlab.tasks.task import SPLITS
 
 registry.task.get("speech_synthesis")  # makes the plugin's modules importable
-babble, baselines, distortion, exhibits, ljspeech, phones, pitch, reading, strings, textgrid, utterances = (
+babble, baselines, distortion, exhibits, ljspeech_files, phones, pitch, reading, strings, utterances = (
     importlib.import_module(f"lstmlab_plugins.speech_synthesis.{name}")
     for name in (
-        "babble", "baselines", "distortion", "exhibits", "ljspeech", "phones", "pitch", "reading", "strings",
-        "textgrid", "utterances",
+        "babble", "baselines", "distortion", "exhibits", "ljspeech_files", "phones", "pitch", "reading", "strings",
+        "utterances",
     )
 )  # fmt: skip
 SMALL = ["task=speech_synthesis", "task.utterances=16", "task.hidden_size=8", "task.iterations=5"]
@@ -251,14 +252,19 @@ def test_parts_are_the_sequence_cut_anew() -> None:
     assert len(parts((features, vectors), 505, np.random.default_rng(0))) == 1
 
 
-def test_little_is_computed_on_padding() -> None:
-    config = check(compose(["task=speech_synthesis"])).run
-    lengths = [1 + int(100 * sum(u.seconds)) for u in babble.recipes(config.task.utterances)]
-    random = np.random.default_rng(0)
-    whole = [np.zeros((n, 1)) for n in lengths]
-    cut = [len(a) for w in whole[60:] for a, _ in parts((w, w), config.task.window, random)]
-    assert padded_share(cut, by_length(cut, config.train.batch_size, random)) < 0.1
-    assert padded_share(lengths[:30], by_length(lengths[:30], ROWS)) < 0.1
+@pytest.mark.parametrize("name", ["speech_synthesis", "speech_synthesis_ljspeech"])
+def test_little_is_computed_on_padding(name: str) -> None:
+    config = check(compose([f"task={name}"])).run
+    step = round(config.task.hop * config.task.rate)
+    if name == "speech_synthesis":
+        samples = [config.task.rate * sum(u.seconds) for u in babble.recipes(config.task.utterances)]
+    else:
+        samples = [(file.size - 44) // 2 for file in ljspeech_files.FILES if file.name.endswith(".wav")]
+    lengths = [1 + int(n) // step for n in samples]
+    held_out = round(config.task.test * len(lengths))
+    whole = [np.zeros((n, 1)) for n in lengths[2 * held_out :]]
+    cut = [len(a) for w in whole for a, _ in parts((w, w), config.task.window, np.random.default_rng(0))]
+    assert padded_share(cut, by_length(cut, config.train.batch_size, np.random.default_rng(0))) < 0.1
 
 
 def test_what_is_fitted_is_of_the_train_split() -> None:
@@ -317,11 +323,31 @@ def test_baselines_answer_what_they_say() -> None:
         np.testing.assert_allclose(fitted.answer(strange, 21)[-1], mean.mean, rtol=1e-5)
 
 
+def test_the_nearest_phone_has_the_voice_then_the_neighbours_then_the_duration() -> None:
+    mels = MelFrames(RATE, 13, 0.01, 0.04)
+    units = [("S", "AA", 0.1, "low"), ("S", "AA", 0.3, "low"), ("M", "AA", 0.2, "low"), ("S", "AA", 0.2, "high")]
+    train = [utterances.Utterance(str(i), u[:2], (0.1, u[2]), u[3]) for i, u in enumerate(units)]
+    frames = [np.full((1 + round(100 * sum(u.seconds)), 13), i, np.float32) for i, u in enumerate(train)]
+    nearest = baselines.NearestPhone(train, frames, mels)
+
+    def found(before: str, seconds: float, voice: str) -> float:
+        return float(nearest.answer(utterances.Utterance("x", (before, "AA"), (0.1, seconds), voice), 15)[-1, 0])
+
+    assert found("S", 0.12, "low") == 0
+    assert found("S", 0.28, "low") == 1
+    assert found("M", 0.12, "low") == 2
+    assert found("S", 0.12, "high") == 3
+    assert found("M", 0.2, "high") == 3
+
+
 def test_neighbours_in_a_batch_change_no_answer() -> None:
     task, model = made()
-    features = task.features("train")
-    for alone, beside in zip(features, task.answers(model, features), strict=True):
-        np.testing.assert_allclose(task.answers(model, [alone])[0], beside, rtol=1e-4, atol=1e-4)
+    features, vectors = task.features("train"), task.vectors("train")
+    batch = task.batch(features, vectors)
+    with torch.no_grad():
+        together = model(batch.inputs, None, batch.lengths)[0].numpy()
+    for answer, alone in zip(together, task.answers(model, features), strict=True):
+        np.testing.assert_allclose(task.normalised(alone), answer[: len(alone)], rtol=1e-4, atol=1e-4)
 
 
 # Sound for the user.
@@ -401,6 +427,29 @@ def test_every_cell_beats_every_baseline_on_generated_speech() -> None:
     table = study.table()
     assert set(table.status) == {"done"}
     assert table.value.max() < min(scores["MCD"] for scores in study.baselines["speech_synthesis"].values())
+
+
+def formants_of(sound: np.ndarray, order: int = 12) -> np.ndarray:
+    """The narrow resonances (Hz) that linear prediction finds."""
+    emphasised = np.diff(sound) * np.hanning(len(sound) - 1)
+    lags = np.correlate(emphasised, emphasised, "full")[len(emphasised) - 1 :][: order + 1]
+    roots = np.roots([1, *-solve_toeplitz(lags[:-1], lags[1:])])
+    return np.angle(roots[(roots.imag > 0) & (abs(roots) > 0.8)]) * RATE / (2 * np.pi)
+
+
+@pytest.mark.real
+def test_synthetic_vowels_have_the_formants_and_the_pitch_of_their_voice() -> None:
+    run = lstmlab.run(["task=speech_synthesis"])
+    middle, errors = slice(1100, 2500), []
+    vowels = {"IH": (390, 1990), "EH": (530, 1840), "AE": (660, 1720), "AO": (570, 840), "UH": (440, 1020)}
+    for vowel, targets in vowels.items():
+        low, high = (run.task.synthesise(run.model, f"SIL:100 {vowel}:250 SIL:100", voice=v) for v in ("low", "high"))
+        found = formants_of(low[middle])
+        errors += [abs(found - target).min() for target in targets]
+        heard = pitch.track(high, RATE, 80, 45)[14:31]
+        assert np.isnan(heard).mean() < 0.3
+        assert np.nanmedian(heard) == pytest.approx(VOICES["high"].pitch, rel=0.12)
+    assert np.mean(errors) < 60
 
 
 @pytest.mark.real

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def divide(utterances: Sequence[Utterance], validation: float, test: float) -> t
     Raises:
         CorpusError: when none would be left to train on.
     """
-    kept = list({u.samples.tobytes(): u for u in reversed(utterances)}.values())[::-1]
+    kept = list({sha256(u.samples).digest(): u for u in reversed(utterances)}.values())[::-1]
     held_out = [max(1, round(share * len(kept))) for share in (validation, test)]
     if len(kept) < FEWEST or sum(held_out) >= len(kept):
         raise CorpusError(
