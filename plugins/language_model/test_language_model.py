@@ -172,6 +172,10 @@ def test_a_line_of_any_length_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch)
     task, model = made()
     before, part = task.splits["test"][:3], task.splits["test"][3:103]
     (whole,) = scoring.score(model, before, [part])
+    symbols = torch.from_numpy(np.concatenate([before, part]))
+    with torch.no_grad():  # what is given is read, and costs nothing
+        costs = torch.nn.functional.cross_entropy(model(symbols[None, :-1])[0][0, 2:], symbols[3:], reduction="none")
+    np.testing.assert_allclose(whole.nats, costs, rtol=1e-4, atol=1e-5)
     monkeypatch.setattr(scoring, "LONGEST", 7)
     (pieces,) = scoring.score(model, before, [part])
     np.testing.assert_allclose(pieces.nats, whole.nats, rtol=1e-4, atol=1e-5)
