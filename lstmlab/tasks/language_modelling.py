@@ -19,7 +19,7 @@ from lstmlab.tasks.models import NextSymbol
 from lstmlab.tasks.ngrams import InterpolatedTrigram, nats_per_symbol
 from lstmlab.tasks.task import SPLITS, Batch, MakeRNN, Metric, Task
 from lstmlab.tasks.text_figures import draw_surprise
-from lstmlab.tasks.text_units import UNITS, encode, split_text, vocabulary_of
+from lstmlab.tasks.text_units import UNITS, cut_text, encode, split_text, vocabulary_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,20 +69,14 @@ class LanguageModelling(Task):
 
     @classmethod
     def tiny(cls) -> list[str]:
-        return [
-            *("task.hidden_size=16", "task.embedding_size=8", "task.window=16"),
-            *("train.steps=40", "train.evaluate_every=40"),
-        ]
+        sizes = ["task.hidden_size=16", "task.embedding_size=8", "task.window=16"]
+        return [*sizes, "train.steps=40", "train.evaluate_every=40"]
 
     @cached_property
     def texts(self) -> dict[str, str]:
         """Each part of the text."""
-        text: str = self.dataset.load()
-        c, length = self.config, len(text) // self.config.stretches
-        stop, end = int(length * (1 - c.test - c.validation)), int(length * (1 - c.test))
-        starts = range(0, c.stretches * length, max(length, 1))
-        cuts = ((0, stop), (stop, end), (end, length if c.stretches > 1 else len(text)))
-        return {k: "".join(text[at + a : at + b] for at in starts) for k, (a, b) in zip(SPLITS, cuts, strict=True)}
+        c = self.config
+        return dict(zip(SPLITS, cut_text(self.dataset.load(), c.stretches, c.validation, c.test), strict=True))
 
     @cached_property
     def splits(self) -> dict[str, np.ndarray]:

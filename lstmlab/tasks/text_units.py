@@ -28,6 +28,17 @@ def split_text(text: str, unit: str) -> Sequence[str]:
     return TOKEN.findall(text) if unit == "words" else text
 
 
+def cut_text(text: str, stretches: int, validation: float, test: float) -> tuple[str, str, str]:
+    """Return the train, validation and test part of a text: of each of so many equal stretches the last is test.
+
+    What is left over at the end belongs to no stretch.
+    """
+    length = len(text) // stretches
+    stop, end = int(length * (1 - test - validation)), int(length * (1 - test))
+    parts = [text[at : at + length] for at in range(0, stretches * length, max(length, 1))]
+    return "".join(p[:stop] for p in parts), "".join(p[stop:end] for p in parts), "".join(p[end:] for p in parts)
+
+
 def vocabulary_of(symbols: Iterable[str], fewest: int = 1, most: int | None = None) -> list[str]:
     """Return the unknown symbol, then those that occur ``fewest`` times, the ``most`` frequent of them, sorted."""
     counts = Counter(symbols)

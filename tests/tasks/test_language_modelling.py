@@ -125,10 +125,16 @@ def test_tied_weights_score_with_the_embedding_whatever_the_size() -> None:
 def test_dropout_acts_in_training_alone() -> None:
     task = made("task.dropout=0.5")
     model = build(task, CellConfig("vanilla"), EngineConfig("auto"))
+    seen: list[torch.Tensor] = []
+    for layer in (model.rnn, model.head):
+        layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     inputs = next(task.batches("train", 4)).inputs
-    assert not torch.equal(model(inputs)[0], model(inputs)[0])
-    model.eval()
-    assert torch.equal(model(inputs)[0], model(inputs)[0])
+    for training, share in ((True, 0.5), (False, 0.0)):
+        model.train(training)
+        seen.clear()
+        model(inputs)
+        for read in seen:  # what the recurrence reads, and what the head does
+            assert float((read == 0).float().mean()) == pytest.approx(share, abs=0.06)
 
 
 @pytest.mark.parametrize("unit", ["characters", "words"])
