@@ -175,7 +175,7 @@ def _dots(ax: Axes, labels: Sequence[str], values: Mapping[str, Sequence[float]]
 
 
 def draw_transitions(fields: Mapping[str, Any], tags: Sequence[str]) -> Figure:
-    """Return the weights between tags that each model's `Transitions` has; what cannot be is left white."""
+    """Return the weights between tags that each model's `Transitions` has; grey where a tag cannot follow."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.1 * len(fields) + 0.6, 3.3), layout="constrained")
@@ -184,10 +184,11 @@ def draw_transitions(fields: Mapping[str, Any], tags: Sequence[str]) -> Figure:
     most = max(float(np.nanmax(np.abs(t))) for t in tables.values()) or 1.0
     for ax, (name, table) in zip(axes, tables.items(), strict=True):
         image = ax.imshow(table, cmap="PuOr", vmin=-most, vmax=most)
+        ax.set_facecolor("0.75")
         ax.set_xticks(range(len(tags)), tags, rotation=90, fontsize=6)
         ax.set_yticks(range(len(tags)), tags, fontsize=6)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("tag", fontsize=8)
     axes[0].set_ylabel(f"tag before ({OUTSIDE}: no entity)", fontsize=8)
-    figure.colorbar(image, ax=axes, shrink=0.7, label="weight (log)")
+    figure.colorbar(image, ax=axes, shrink=0.7, label="log weight (grey: impossible)")
     return figure
