@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lstmlab.tasks.alignments import Step
 
 TOGETHER = 64  # sequences that are evaluated side by side
+THINNED = 2  # frames of which the Markov model sees one, at most: a phone may last few
 SMALLEST = 1e-3  # standard deviation; a feature that moves less is a constant
 
 
@@ -222,7 +223,7 @@ class CTC(Task):
 
     @cached_property
     def monophones(self) -> Monophones:
-        """The hidden Markov model that is the baseline, trained on the same features, a frame a step."""
+        """The hidden Markov model that is the baseline, trained on the same features."""
         train, held_out = (
             (
                 self._thinned(split),
@@ -233,7 +234,7 @@ class CTC(Task):
         return Monophones(*train, len(self.vocabulary) - UNKNOWN, held_out)  # its label 0 is the unknown one
 
     def _thinned(self, split: str) -> list[np.ndarray]:
-        return [x[:: self.config.stack] for x in self._inputs[split]]
+        return [x[:: min(self.config.stack, THINNED)] for x in self._inputs[split]]
 
     def answers_without_network(self, split: str) -> dict[str, list[list[str]]]:
         """Return what each baseline hears in the sequences of a split."""
