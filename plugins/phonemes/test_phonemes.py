@@ -373,6 +373,19 @@ def test_the_report_shows_and_plays_what_is_heard() -> None:
     assert len(confusions.axes) == 2
 
 
+def test_each_phone_of_the_best_path_is_named_where_it_is_likeliest() -> None:
+    task = task_of()
+    symbols, steps = task.vocabulary.symbols, -(-len(task.sequences("test")[0].features) // 2)
+    path = np.zeros(steps, int)
+    path[3:5], path[-2:] = 7, 9
+    rows = np.full((steps, len(symbols)), 1e-6)
+    rows[np.arange(steps), path] = 0.9
+    rows[4, 7] = 0.95
+    figure = exhibits.draw_posteriors(task, 0, {"mine": np.log(rows)}, {"mine": "C0"})
+    named = {text.get_text(): text.get_position()[0] for text in figure.axes[1].texts}
+    assert named == {symbols[7]: pytest.approx(4.5 * 0.02), symbols[9]: pytest.approx((steps - 1.5) * 0.02)}
+
+
 def test_the_hmm_is_far_better_than_chance_on_the_strings() -> None:
     task = task_of()
     scores = task.baselines("test")
