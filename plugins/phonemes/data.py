@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 RAW = "https://raw.githubusercontent.com/"
 FSDD_URL = f"{RAW}Jakobovski/free-spoken-digit-dataset/26eb9aaf76e81b692f806f9140c2d2777410d7a1/recordings/"
+OCEAN_URL = f"{RAW}jimbozhang/speechocean762/613968e3b0b789fc33936fb5eba1973176ba7d11/"
 CMUDICT = File(
     "cmudict.dict",
     "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
@@ -59,7 +60,7 @@ class Speech(Dataset):
 
     def sound(self, utterance: Utterance) -> np.ndarray | None:
         """Return the samples of an utterance, to listen to; None where there are only features."""
-        return None if self.brings else utterance.signal
+        return utterance.signal
 
 
 @dataset("phone_strings")
@@ -136,6 +137,21 @@ class SpeechOcean(Speech, Download):
                     for name, f, p, speaker in zip(names, features, phones, speakers, strict=True)
                 ]
         return hold_out(found["train"], self.config.validation, 0, by_speaker=True) | {"test": found["test"]}
+
+    @cached_property
+    def _waves(self) -> dict[str, File]:
+        """The recordings of 61 test utterances, by utterance: where they are at hand, a report plays them."""
+        rows = [line.split() for line in (HERE / "speechocean762_waves.txt").read_text().splitlines()]
+        return {Path(name).stem: File(name, sha256, int(size), (OCEAN_URL + name,)) for name, size, sha256 in rows}
+
+    def sound(self, utterance: Utterance) -> np.ndarray | None:
+        """Return the samples of a test utterance whose recording is on this machine; nothing is fetched for that."""
+        from lstmlab.data.audio import read_sound
+        from lstmlab.data.fetch import find
+
+        wave = self._waves.get(utterance.name)
+        path = find(wave) if wave else None
+        return read_sound(path, self.rate)[0].samples if path else None
 
     def notes(self) -> list[str]:
         """Say what the phones are, and what is not there."""

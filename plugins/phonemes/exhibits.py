@@ -52,10 +52,11 @@ def exhibits(task: Phonemes, models: Mapping[str, nn.Module], colours: Mapping[s
 
 
 def _shown(task: Phonemes) -> list[int]:
-    """Return the test utterances that are shown: those of middle length, one of each speaker as far as there are."""
+    """Return the test utterances that are shown: with sound, of middle length, of several speakers, if there are."""
     spoken = task.spoken["test"]
     middle = float(np.median([len(u.phones) for u in spoken]))
-    order = sorted(range(len(spoken)), key=lambda i: (abs(len(spoken[i].phones) - middle), i))
+    silent = [task.dataset.sound(u) is None for u in spoken]  # type: ignore[attr-defined]
+    order = sorted(range(len(spoken)), key=lambda i: (silent[i], abs(len(spoken[i].phones) - middle), i))
     first = {spoken[i].speaker: i for i in reversed(order)}
     chosen = [i for i in order if first[spoken[i].speaker] == i]
     return (chosen + [i for i in order if i not in chosen])[:SHOWN]
