@@ -26,9 +26,9 @@ from lstmlab.tasks.task import SPLITS
 from lstmlab.testing import spoiled
 
 registry.task.get("phonemes")  # makes the plugin's modules importable
-cepstra, data, exhibits, lexicon, own, strings, utterances = (
+cepstra, data, exhibits, fsdd, lexicon, strings, timit_ = (
     importlib.import_module(f"lstmlab_plugins.phonemes.{name}")
-    for name in ("cepstra", "data", "exhibits", "lexicon", "own", "strings", "utterances")
+    for name in ("cepstra", "data", "exhibits", "fsdd", "lexicon", "strings", "timit")
 )
 SMALL = ["task=phonemes", "task.utterances=48", "task.rate=8000", "task.hidden_size=8"]
 
@@ -284,9 +284,9 @@ def test_timit_is_read_as_it_is_sold(tmp_path: Path) -> None:
     told = " ".join(task.told())
     assert "4 SA sentences were left out" in told
     assert "all of TEST, for core speakers are missing" in told
-    assert len({*own.FOLD}) == 60, "61 with the glottal stop"
-    assert len({*own.FOLD.values()}) == 39
-    assert len({*own.CORE.split()}) == 24
+    assert len({*timit_.FOLD}) == 60, "61 with the glottal stop"
+    assert len({*timit_.FOLD.values()}) == 39
+    assert len({*timit_.CORE.split()}) == 24
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_settings_that_do_not_fit_are_refused(overrides: list[str], message: str
 
 def test_the_digits_of_fsdd_are_known_by_their_hashes_alone() -> None:
     config = check(compose(["task=phonemes_fsdd"])).run.task
-    files = data.SpokenDigits(config).files
+    files = fsdd.SpokenDigits(config).files
     assert len({f.sha256 for f in files}) == len({f.name for f in files}) == 3001
     first = next(f for f in files if f.name == "0_george_0.wav")
     assert first.sha256 == "228ab63fccdf262d2e05817b6ec918b15e7d9e4bfb6bb20183c46ae088405240"
