@@ -423,8 +423,8 @@ def test_spoken_digits_are_named_rightly() -> None:
     study = lstmlab.study("variants", ["task=phonemes_fsdd", "cell=vanilla", "seed=0,1,2"]).run()
     table = study.table()
     assert set(table.status) == {"done"}
-    for run in study.runs():
-        assert run.result["scores"]["word accuracy"] >= 95
+    digits = [run.result["scores"]["test"]["word accuracy"] for run in study.runs("phonemes_fsdd", "vanilla")]
+    assert min(digits) >= 95
 
 
 @pytest.mark.real
