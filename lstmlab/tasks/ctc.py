@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lstmlab.tasks.alignments import Step
 
 TOGETHER = 64  # sequences that are evaluated side by side
+POOL = 40  # batches that are sorted by length together: utterances differ tenfold
+THINNED = 2  # frames of which the Markov model sees one, at most: a phone may last few
 SMALLEST = 1e-3  # standard deviation; a feature that moves less is a constant
 
 
@@ -155,7 +157,7 @@ class CTC(Task):
     def batches(self, split: str, batch_size: int, random: np.random.Generator | None = None) -> Iterator[Batch]:
         """Yield each sequence once, beside others of similar length; ``random`` hides parts of it too."""
         inputs, sequences = self._inputs[split], self.sequences(split)
-        for rows in by_length([len(x) for x in inputs], batch_size, random):
+        for rows in by_length([len(x) for x in inputs], batch_size, random, POOL):
             shown = [inputs[i] if random is None else self.masked(inputs[i], random) for i in rows]
             steps, lengths = pad([self.steps(x) for x in shown])
             targets, _ = pad([self.vocabulary.encode(sequences[i].labels) for i in rows], -1)
@@ -222,7 +224,7 @@ class CTC(Task):
 
     @cached_property
     def monophones(self) -> Monophones:
-        """The hidden Markov model that is the baseline, trained on the same features, a frame a step."""
+        """The hidden Markov model that is the baseline, trained on the same features."""
         train, held_out = (
             (
                 self._thinned(split),
@@ -233,7 +235,7 @@ class CTC(Task):
         return Monophones(*train, len(self.vocabulary) - UNKNOWN, held_out)  # its label 0 is the unknown one
 
     def _thinned(self, split: str) -> list[np.ndarray]:
-        return [x[:: self.config.stack] for x in self._inputs[split]]
+        return [x[:: min(self.config.stack, THINNED)] for x in self._inputs[split]]
 
     def answers_without_network(self, split: str) -> dict[str, list[list[str]]]:
         """Return what each baseline hears in the sequences of a split."""

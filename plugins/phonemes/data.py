@@ -18,18 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 RAW = "https://raw.githubusercontent.com/"
-FSDD_URL = f"{RAW}Jakobovski/free-spoken-digit-dataset/26eb9aaf76e81b692f806f9140c2d2777410d7a1/recordings/"
-CMUDICT = File(
-    "cmudict.dict",
-    "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
-    3_618_488,
-    (f"{RAW}cmusphinx/cmudict/0f8072f814306c5ee4fbf992ed853601b12c01f9/cmudict.dict",),
-)
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
-TAKES = 50  # recordings of each digit by each speaker
-OFFICIAL_TEST, OUR_VALIDATION = 5, 10  # takes below the first are the official test split; we take as many again
-HELD_OUT = {"theo": "validation", "yweweler": "test"}
+OCEAN_URL = f"{RAW}jimbozhang/speechocean762/613968e3b0b789fc33936fb5eba1973176ba7d11/"
 
 
 class Speech(Dataset):
@@ -59,7 +48,7 @@ class Speech(Dataset):
 
     def sound(self, utterance: Utterance) -> np.ndarray | None:
         """Return the samples of an utterance, to listen to; None where there are only features."""
-        return None if self.brings else utterance.signal
+        return utterance.signal
 
 
 @dataset("phone_strings")
@@ -137,74 +126,24 @@ class SpeechOcean(Speech, Download):
                 ]
         return hold_out(found["train"], self.config.validation, 0, by_speaker=True) | {"test": found["test"]}
 
+    @cached_property
+    def _waves(self) -> dict[str, File]:
+        """The recordings of 61 test utterances, by utterance: where they are at hand, a report plays them."""
+        rows = [line.split() for line in (HERE / "speechocean762_waves.txt").read_text().splitlines()]
+        return {Path(name).stem: File(name, sha256, int(size), (OCEAN_URL + name,)) for name, size, sha256 in rows}
+
+    def sound(self, utterance: Utterance) -> np.ndarray | None:
+        """Return the samples of a test utterance whose recording is on this machine; nothing is fetched for that."""
+        from lstmlab.data.audio import read_sound
+        from lstmlab.data.fetch import find
+
+        wave = self._waves.get(utterance.name)
+        path = find(wave) if wave else None
+        return read_sound(path, self.rate)[0].samples if path else None
+
     def notes(self) -> list[str]:
         """Say what the phones are, and what is not there."""
         return [
             "Phones are those of a pronouncing dictionary, not what the speakers, learners of English, really said.",
             "Children are left out. Validation speakers are held out of the official train split.",
         ]
-
-
-@dataset("fsdd")
-class SpokenDigits(Speech, Download):
-    """The ten digits, 50 times by each of six speakers; phones from CMUdict."""
-
-    title = "Free Spoken Digit Dataset, with the pronunciations of CMUdict"
-    licence = "CC BY-SA 4.0 (recordings), BSD-2-Clause style (CMUdict)"
-    source = "https://github.com/Jakobovski/free-spoken-digit-dataset"
-    size = "3,000 recordings, 22 minutes, 6 speakers"
-    citation = "Jackson, Z. et al. (2018), Free Spoken Digit Dataset, v1.0.10, doi:10.5281/zenodo.1342401"
-
-    @cached_property
-    def files(self) -> tuple[File, ...]:  # type: ignore[override]
-        """Three thousand recordings, whose hashes and sizes are kept beside this module, and CMUdict."""
-        from array import array
-
-        hashes, sizes = (HERE / "fsdd_sha256.bin").read_bytes(), array("H", (HERE / "fsdd_sizes.bin").read_bytes())
-        known = enumerate(_recordings())
-        return (CMUDICT, *(File(n, hashes[32 * i :][:32].hex(), sizes[i], (FSDD_URL + n,)) for i, n in known))
-
-    def pronunciations(self) -> Lexicon:
-        """Return how CMUdict says the ten digits."""
-        from .lexicon import read_lexicon
-
-        lexicon = read_lexicon(self.path(CMUDICT.name))
-        return {digit: lexicon[digit] for digit in DIGITS}
-
-    @cached_property
-    def _read(self) -> tuple[dict[str, list[Utterance]], list[str]]:
-        from lstmlab.data.audio import read_sound, remarked
-
-        from .utterances import Utterance
-
-        paths, said = self.paths(), self.pronunciations()
-        splits: dict[str, list[Utterance]] = {"train": [], "validation": [], "test": []}
-        remarks = {}
-        for name in _recordings():
-            digit, speaker, take = name.removesuffix(".wav").split("_")
-            sound, remarks[name] = read_sound(paths[name], self.rate)
-            word = DIGITS[int(digit)]
-            splits[self._split(speaker, int(take))].append(
-                Utterance(name, sound.samples, tuple(said[word][0]), speaker, word)
-            )
-        return splits, remarked(remarks)
-
-    def _split(self, speaker: str, take: int) -> str:
-        if self.config.hold_out == "speakers":
-            return HELD_OUT.get(speaker, "train")
-        return "test" if take < OFFICIAL_TEST else "validation" if take < OUR_VALIDATION else "train"
-
-    def load(self) -> dict[str, list[Utterance]]:
-        """Return recordings; with task.hold_out=utterances the official split by number, else one by speaker."""
-        return self._read[0]
-
-    def notes(self) -> list[str]:
-        """Say what the splits are, and what reading did."""
-        by_number = "Test is the official one (takes 0 to 4 of each digit and speaker), validation takes 5 to 9."
-        by_speaker = "Four speakers are in train, theo in validation, yweweler in test."
-        return [by_speaker if self.config.hold_out == "speakers" else by_number, *self._read[1]]
-
-
-def _recordings() -> list[str]:
-    """Return the names of the recordings in the order of their hashes."""
-    return [f"{d}_{speaker}_{take}.wav" for d in range(10) for speaker in SPEAKERS for take in range(TAKES)]

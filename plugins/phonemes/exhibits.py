@@ -52,10 +52,11 @@ def exhibits(task: Phonemes, models: Mapping[str, nn.Module], colours: Mapping[s
 
 
 def _shown(task: Phonemes) -> list[int]:
-    """Return the test utterances that are shown: those of middle length, one of each speaker as far as there are."""
+    """Return the test utterances that are shown: with sound, of middle length, of several speakers, if there are."""
     spoken = task.spoken["test"]
     middle = float(np.median([len(u.phones) for u in spoken]))
-    order = sorted(range(len(spoken)), key=lambda i: (abs(len(spoken[i].phones) - middle), i))
+    silent = [task.dataset.sound(u) is None for u in spoken]  # type: ignore[attr-defined]
+    order = sorted(range(len(spoken)), key=lambda i: (silent[i], abs(len(spoken[i].phones) - middle), i))
     first = {spoken[i].speaker: i for i in reversed(order)}
     chosen = [i for i in order if first[spoken[i].speaker] == i]
     return (chosen + [i for i in order if i not in chosen])[:SHOWN]
@@ -136,18 +137,18 @@ def _draw_sound(ax: Axes, task: Phonemes, number: int) -> None:
 
 def _draw_phones(ax: Axes, task: Phonemes, times: np.ndarray, probabilities: np.ndarray) -> None:
     """Draw each phone that becomes likely, with its name over each peak."""
+    labels = np.flatnonzero((probabilities > SPOKEN).any(0)[1:]) + 1
+    colours = {int(label): LINES[at % len(LINES)] for at, label in enumerate(labels)}
+    for label, colour in colours.items():
+        ax.fill_between(times, probabilities[:, label], color=colour, alpha=0.25, lw=0)
+        ax.plot(times, probabilities[:, label], color=colour, lw=1)
     best = probabilities.argmax(1)
-    for at, label in enumerate(np.flatnonzero((probabilities > SPOKEN).any(0)[1:]) + 1):
-        curve = probabilities[:, label]
-        colour = LINES[at % len(LINES)]
-        ax.fill_between(times, curve, color=colour, alpha=0.25, lw=0)
-        ax.plot(times, curve, color=colour, lw=1)
-        begins = np.flatnonzero((best == label) & (np.roll(best, 1) != label))
-        for begin in begins:
-            ends = np.flatnonzero(best[begin:] != label)
-            peak = begin + int(curve[begin : begin + (ends[0] if len(ends) else None)].argmax())
-            name = task.vocabulary.symbols[label]
-            ax.text(times[peak], curve[peak] + 0.04, name, ha="center", fontsize=7, color=colour)
+    starts = np.flatnonzero(np.diff(best, prepend=-1))
+    for begin, end in zip(starts, [*starts[1:], len(best)], strict=True):
+        if label := int(best[begin]):
+            peak = begin + int(probabilities[begin:end, label].argmax())
+            place, name = (times[peak], probabilities[peak, label] + 0.04), task.vocabulary.symbols[label]
+            ax.text(*place, name, ha="center", fontsize=7, color=colours.get(label, "0.3"))
 
 
 def draw_confusions(aligned: Mapping[str, Sequence[Sequence[Step]]]) -> Figure:

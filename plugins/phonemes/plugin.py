@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from lstmlab.registry import task
 
 from . import data as data  # registers the datasets
+from . import fsdd as fsdd
 from . import own as own
+from . import timit as timit
 
 if TYPE_CHECKING:
     from lstmlab.tasks import Task
