@@ -212,7 +212,8 @@ def test_line_ends_are_those_of_the_train_text(tmp_path: Path, monkeypatch: pyte
     assert task.predict(model, tmp_path / "new.txt").characters.tolist() == [7, 4]
     assert task.predict(model, tmp_path / "new.txt").unknown.tolist() == [0, 0]
     one, same = (task.sample(model, f"to be{end}", 9, temperature=1e-9) for end in ("\n", "\r\n"))
-    assert one == same
+    read = torch.from_numpy(task.encode("to be\r\n"))[None]
+    assert one == same == task.decode(sampling.draw(model, read, None, 9, 1e-9, 1.0, seed=0)[0])
 
 
 def test_the_report_shows_text_as_it_is(tmp_path: Path) -> None:
