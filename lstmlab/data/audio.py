@@ -76,7 +76,7 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     try:
         import soundfile
     except ImportError:
-        raise LstmlabError("sound files need soundfile: pip install 'lstmlab[phonemes]'") from None
+        raise LstmlabError("sound files need soundfile: pip install soundfile") from None
     try:
         with soundfile.SoundFile(str(path)) as file:
             promised = promised_frames(path) or file.frames
