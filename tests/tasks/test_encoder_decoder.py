@@ -29,7 +29,7 @@ def made(cell: str = "vanilla", tied: bool = True, layers: int = 1, sharp: float
     model = EncoderDecoder(make_rnn, SYMBOLS, 6, 0.5, tied).eval()
     with torch.no_grad():
         model.combine.weight.mul_(sharp)
-        model.symbols.weight.mul_(3)
+        model.symbols.weight.mul_(3 / 6**0.5)
         model.bias[END] = -2  # else answers would be short
     return model
 
@@ -64,7 +64,7 @@ def test_the_decoder_starts_as_the_encoder_ended_backwards_in_every_state(cell: 
     model = made(cell, layers=layers)
     (source, _), (short, _) = drawn(6, 3)
     _, states = model.encode(pad([source, short])[0])
-    _, expected = model.rnn(model.symbols(pad([source, short])[0]), None, [7, 4])
+    _, expected = model.rnn(model._embed(pad([source, short])[0]), None, [7, 4])
     each_state = states if isinstance(states, tuple) else (states,)
     assert len(each_state) == len(registry.cell.get(cell).states)
     backwards = [s.view(layers, 2, 2, -1)[:, 1] for s in (expected if isinstance(expected, tuple) else (expected,))]
@@ -78,10 +78,10 @@ def test_attention_is_luongs() -> None:
     pair = drawn(5)[0]
     batch = as_batch([pair])
     logits, weights = model(batch.inputs)[0][0], model.attention(batch.inputs)[0]
-    encoded, (h, c) = model.rnn(model.symbols(torch.from_numpy(pair[0]))[None])
+    encoded, (h, c) = model.rnn(model._embed(torch.from_numpy(pair[0]))[None])
     state: Any = (h[1:], c[1:])
     for t, symbol in enumerate([START, *pair[1][:-1].tolist()]):  # step by step, in the words of the paper
-        output, state = model.decoder(model.symbols(torch.tensor([[symbol]])), state)
+        output, state = model.decoder(model._embed(torch.tensor([[symbol]])), state)
         scores = torch.stack([output[0, 0] @ model.keys.weight @ encoded[0, s] for s in range(len(pair[0]))])
         align = scores.exp() / scores.exp().sum()
         context = sum(a * encoded[0, s] for s, a in enumerate(align))
