@@ -178,7 +178,7 @@ def test_a_beam_of_one_takes_the_best_symbol_at_each_step() -> None:
     model = made()
     source = drawn(6)[0][0]
     symbols: list[int] = []
-    while len(symbols) < 9:
+    while len(symbols) < 29:
         with torch.no_grad():
             logits = model(as_batch([(source, ended(symbols))]).inputs)[0][0, -1]
         best = END + int(logits[END:].argmax())
@@ -186,7 +186,7 @@ def test_a_beam_of_one_takes_the_best_symbol_at_each_step() -> None:
             break
         symbols.append(best)
     (found,) = beam_search(model, torch.from_numpy(source)[None], torch.tensor([30]), 1, 0.0)
-    assert len(symbols) in range(1, 9), "a model that ends at once, or never, shows nothing"
+    assert len(symbols) > 1, "a model that ends at once shows nothing"
     assert found.symbols == symbols
 
 
