@@ -33,7 +33,7 @@ class TranslationConfig(TransductionConfig):
     source: str = option("en")  # language that is read; ending of the user's files
     target: str = option("de")  # language that is written
     metric: str = option("BLEU", choices=("exact match", "BLEU", "chrF"))  # that is compared
-    pairs: int = option(8000, low=400)  # numbers that are spelt out
+    pairs: int = option(12_000, low=400)  # numbers that are spelt out
     largest: int = option(999_999, low=999)  # of these numbers
     validation: float = option(0.05, above=0, below=0.5)  # share of the pairs, where the data bring no split
     test: float = option(0.05, above=0, below=0.5)  # share of the pairs, where the data bring no split

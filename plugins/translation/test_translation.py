@@ -82,7 +82,7 @@ def test_languages_can_be_others_and_unknown_ones_are_refused() -> None:
 
 
 def test_padding_is_at_most_a_tenth_on_either_side() -> None:
-    task = made("task.pairs=8000", "task.vocabulary=400")[0]
+    task = made("task.pairs=12000", "task.vocabulary=400")[0]
     assert max(padding(task)) <= 0.1
 
 
