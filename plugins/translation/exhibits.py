@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 10  # sentences in the table of translations
 BINS = 5  # groups of test sentences by length
-DRAWN = 4  # translations that are drawn of one sentence
+DRAWN = 5  # translations that are drawn of one sentence
 READABLE = 18  # pieces of a side that an attention map shows at most, where a test pair is so short
 
 
@@ -109,7 +110,7 @@ def draw_lengths(task: Translation, answers: Mapping[str, Sequence[str]], colour
     ax.set_xlabel("pieces of the source (mean of a group)")
     ax.set_ylabel(_score(task))
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -125,7 +126,11 @@ def draw_samples(task: Translation, models: Mapping[str, nn.Module], at: int) ->
         (best,) = task.write(model, [symbols])
         rows.append((name, f"{c.beam} beams", task.subwords.decode(best.symbols), -best.log_probability))
         drawn = task.draw(model, symbols, DRAWN, c.temperature, c.top_p, c.sample_seed)
-        rows += [(name, "drawn", task.subwords.decode(w.symbols), -w.log_probability) for w in drawn]
+        times = Counter(tuple(w.symbols) for w in drawn)
+        rows += [
+            (name, f"drawn {times[drawn_symbols]} of {DRAWN} times", task.subwords.decode(drawn_symbols), cost)
+            for drawn_symbols, cost in {tuple(w.symbols): -w.log_probability for w in drawn}.items()
+        ]
     return pd.DataFrame(rows, columns=["who", "how", "sentence", "cost (nats)"]).round({"cost (nats)": 2})
 
 

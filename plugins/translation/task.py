@@ -42,8 +42,8 @@ class TranslationConfig(TransductionConfig):
     lowercase: bool = option(False)
     vocabulary: int = option(6000, low=300)  # pieces of words at most, 256 bytes among them
     longest: int = option(100, low=2)  # pieces of a sentence: longer train pairs are left out, longer sources cut
-    temperature: float = option(0.7, above=0)  # of translations that the report draws: below 1 is more certain
-    top_p: float = option(0.9, above=0, high=1)  # they are drawn from the likeliest pieces that make up so much
+    temperature: float = option(1.0, above=0)  # of translations that the report draws: below 1 is more certain
+    top_p: float = option(0.95, above=0, high=1)  # they are drawn from the likeliest pieces that make up so much
     sample_seed: int = option(0, low=0)
 
 
