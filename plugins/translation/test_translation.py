@@ -321,6 +321,17 @@ def test_settings_that_cannot_be_met_are_refused(overrides: list[str], message: 
         made(*overrides)
 
 
+def test_translations_come_in_the_order_of_their_sources() -> None:
+    task, model = made()
+    with torch.no_grad():
+        model.combine.weight.mul_(8)  # so that answers differ
+        model.symbols.weight.mul_(3)
+    lines = [source for source, _ in task.texts["test"]][:12]
+    together = task.translate(model, lines)
+    assert together == [task.translate(model, [line])[0] for line in lines]
+    assert len(set(together)) > 3
+
+
 def test_variants_depend_on_their_seed_and_numbers_out_of_range_are_refused() -> None:
     task, model = made()
     first = task.variants(model, "seven", 4, seed=1)
