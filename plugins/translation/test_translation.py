@@ -472,7 +472,7 @@ def test_unseen_numbers_are_spelt_exactly(cell: str) -> None:
 @NEEDS_DATA
 @pytest.mark.real
 def test_captions_are_translated_to_25_bleu() -> None:
-    """Takes about 40 minutes on one core."""
+    """Takes about ten minutes on one core."""
     run = lstmlab.run(["task=translation_multi30k", "cell=vanilla", "seed=0"])
     found = run.result["scores"]["test"]
     assert found["BLEU"] >= 25

@@ -162,6 +162,8 @@ def test_batches_are_of_similar_length_on_both_sides_and_hold_every_pair_once() 
 @pytest.mark.parametrize("penalty", [0.0, 1.5])
 def test_a_beam_that_is_wide_enough_finds_the_best_of_all_answers(penalty: float) -> None:
     model = made(sharp=2.0)
+    model.bias.data[END] = -4  # ends come late
+    lengths = []
     for source, _ in drawn(2, 4, 7):
         logs = log_probabilities(model, source, every_answer(5))
         known = {tuple(a): nats for a, nats in zip(every_answer(5), logs, strict=True)}
@@ -172,6 +174,8 @@ def test_a_beam_that_is_wide_enough_finds_the_best_of_all_answers(penalty: float
             assert tuple(found.symbols) == best
         assert found.score == pytest.approx(scores[tuple(found.symbols)], rel=1e-4)
         assert found.log_probability == pytest.approx(known[tuple(found.symbols)], rel=1e-4)
+        lengths.append(len(found.symbols))
+    assert max(lengths) > 1, "short answers would not tell penalties apart"
 
 
 def test_a_beam_of_one_takes_the_best_symbol_at_each_step() -> None:
