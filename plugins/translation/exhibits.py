@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 10  # sentences in the table of translations
 BINS = 5  # groups of test sentences by length
 DRAWN = 5  # translations that are drawn of one sentence
-READABLE = 18  # pieces of a side that an attention map shows at most, where a test pair is so short
+READABLE = 18  # pieces of the longer side of what an attention map shows: at most so many, at least half of them
 
 
 def of(task: Translation, models: Mapping[str, nn.Module], colours: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,9 +135,10 @@ def draw_samples(task: Translation, models: Mapping[str, nn.Module], at: int) ->
 
 
 def _telling(task: Translation) -> int:
-    """Return the longest test pair of which a map stays readable, the first of several; else the shortest pair."""
+    """Return the first test pair of which a map is readable and not trivial; if there is none, the shortest."""
     longest = [max(len(source), len(target)) for source, target in task.pairs("test")]
-    return min(range(len(longest)), key=lambda i: (longest[i] > READABLE, abs(longest[i] - READABLE)))
+    readable = (i for i, pieces in enumerate(longest) if READABLE // 2 <= pieces <= READABLE)
+    return next(readable, int(np.argmin(longest)))
 
 
 def _score(task: Translation) -> str:
