@@ -25,9 +25,9 @@ from lstmlab.tasks.task import SPLITS
 from lstmlab.tasks.transduction import by_both_lengths
 
 registry.task.get("translation")  # makes the plugin's modules importable
-baselines, pairs, scores, subwords = (
+baselines, exhibits, pairs, scores, subwords = (
     importlib.import_module(f"lstmlab_plugins.translation.{name}")
-    for name in ("baselines", "pairs", "scores", "subwords")
+    for name in ("baselines", "exhibits", "pairs", "scores", "subwords")
 )
 SMALL = ["task=translation", "task.pairs=400", "task.hidden_size=8", "task.embedding_size=8", "task.vocabulary=320"]
 NEEDS_DATA = pytest.mark.skipif(
@@ -240,8 +240,10 @@ def test_pairs_that_all_hang_together_are_refused_and_large_groups_are_train(tmp
     one = [("the same", b) for _, b in sentences(30)]
     with pytest.raises(LstmlabError, match="1 groups share no sentence, leave none for validation, test"):
         own(table(tmp_path / "one.tsv", one)).texts  # noqa: B018  read when asked for
-    task = own(table(tmp_path / "more.tsv", [*one, *sentences(200, 1)]))
-    assert {b for _, b in one} <= {b for _, b in task.texts["train"]}
+    large = [(f"group {n}", f"{b} {n}") for n in range(6) for _, b in sentences(30)]
+    path = table(tmp_path / "more.tsv", [*large, *sentences(200, 1)])
+    task = own(path, "task.validation=0.3", "task.test=0.3")
+    assert {*large} <= {*task.texts["train"]}
     assert any("hang together in groups of more than 20" in note for note in task.told())
 
 
@@ -429,6 +431,10 @@ def test_the_report_shows_where_models_looked_and_what_they_wrote() -> None:
     counts = [int(t.get_text().removeprefix("n = ")) for t in lengths.axes[0].texts]
     assert sum(counts) == len(sources)
     assert len(lengths.axes[0].lines) == 2
+    half = {"vanilla": [target if at % 2 else "" for at, (_, target) in enumerate(task.texts["test"])]}
+    (line,) = exhibits.draw_lengths(task, half, {"vanilla": "C0"}).axes[0].lines
+    assert np.average(line.get_ydata(), weights=counts) == pytest.approx(50, abs=2)
+    assert list(line.get_xdata()) == sorted(line.get_xdata())
     assert drawn.how.tolist()[:3] == ["", "", "5 beams"]
     mine = drawn[(drawn.who == "vanilla") & drawn.how.str.startswith("drawn")]
     assert mine.how.str.extract(r"drawn (\d) of 5").astype(int)[0].sum() == 5

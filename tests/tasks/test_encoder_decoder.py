@@ -161,8 +161,9 @@ def test_batches_are_of_similar_length_on_both_sides_and_hold_every_pair_once() 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.5])
 def test_a_beam_that_is_wide_enough_finds_the_best_of_all_answers(penalty: float) -> None:
-    model = made(sharp=2.0)
-    model.bias.data[END] = -4  # ends come late
+    model = made(sharp=12.0)
+    model.bias.data[END] = -8
+    model.symbols.weight.data.mul_(3)  # the best answers have 0, 3 and 1 symbols, and 4 with a penalty
     lengths = []
     for source, _ in drawn(2, 4, 7):
         logs = log_probabilities(model, source, every_answer(5))
