@@ -57,6 +57,8 @@ class Translation(Transduction):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         found = [Metric("exact match", "%", better="higher"), *(Metric(n, better="higher") for n in ("BLEU", "chrF"))]
+        if config.metric == "exact match":  # short answers, often of one word: BLEU counts four in a row
+            del found[1]
         found.sort(key=lambda m: m.name != config.metric)
         self.metrics = (*found, Metric(ENTROPY, "nats/piece"))
 
@@ -127,8 +129,9 @@ class Translation(Transduction):
         return self.score(answers, [target for _, target in self.texts[split][: len(answers)]])
 
     def score(self, answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-        """Return BLEU, chrF and exact matches of translations against their references."""
-        return scores.judge(answers, references, self.config.target)
+        """Return BLEU, chrF and exact matches of translations against their references, as far as they are metrics."""
+        found = scores.judge(answers, references, self.config.target)
+        return {m.name: found[m.name] for m in self.metrics if m.name in found}
 
     def translate(self, model: nn.Module, lines: Sequence[str], beam: int | None = None) -> list[str]:
         """Return a model's translations of sentences, with the config's beam unless given."""
@@ -240,9 +243,12 @@ class Translation(Transduction):
                     f"{cuts[0]:,} {split} sources are cut to {c.longest} pieces; BLEU, chrF and exact match have whole "
                     f"references, the cross-entropy cuts {cuts[1]:,} of them."
                 )
+        if any(m.name == "BLEU" for m in self.metrics):
+            notes.append(f"BLEU: sacrebleu, {scores.signature(c.target)}.")
+        if c.lowercase:
+            notes.append("Scores are those of text in lower case.")
         return [
             *notes,
-            f"BLEU: sacrebleu, {scores.signature(c.target)}{', on text in lower case' if c.lowercase else ''}.",
             f"Test is translated with {c.beam} beams and a length penalty of {c.length_penalty:g}; of validation "
             f"the first {LOOKED_AT} sentences, greedily.",
         ]

@@ -147,8 +147,11 @@ def test_scores_are_sacrebleus() -> None:
 
 
 def test_the_metric_that_is_compared_is_chosen() -> None:
-    assert made()[0].metric.name == "exact match"
+    spelling, model = made()
+    assert [m.name for m in spelling.metrics] == ["exact match", "chrF", "cross-entropy"], "one word has no BLEU"
+    assert list(spelling.evaluate(model, "validation")) == ["exact match", "chrF", "cross-entropy"]
     task, _ = made("task.metric=BLEU")
+    assert any("sacrebleu" in note for note in task.notes())
     assert next(m.name for m in task.metrics) == "BLEU"
     assert task.watched.name == "cross-entropy"
 
@@ -387,7 +390,7 @@ def test_lower_case_is_scored_in_lower_case(tmp_path: Path) -> None:
     rows = [(a.title(), b.upper()) for a, b in sentences(80)]
     task = own(table(tmp_path / "my.tsv", rows), "task.lowercase=true")
     assert task.texts["test"][0][1].islower()
-    assert "on text in lower case" in " ".join(task.notes())
+    assert "Scores are those of text in lower case." in " ".join(task.notes())
     source = task.pairs("test")[0][0]
     assert task.subwords.decode(source).islower()
 
