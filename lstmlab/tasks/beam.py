@@ -41,8 +41,9 @@ def beam_search(
 ) -> list[Written]:
     """Return the best answer that a beam finds to each sequence; all sequences and beams go on together.
 
-    A sequence is done when its best finished answer scores at least as well as its best unfinished one does
-    now; done ones are taken out of the batch. ``width=1`` is greedy.
+    An answer is finished where its end is among the ``width`` best continuations, and at the limit. A sequence is
+    done when its best finished answer scores at least as well as its best unfinished one does now; done ones are
+    taken out of the batch. ``width=1`` is greedy.
 
     Args:
         model: in evaluation mode.
@@ -62,7 +63,9 @@ def beam_search(
         steps += 1
         logits, state = model.step(text[:, :, -1], state, memory)
         grown = total[..., None] + allowed(logits).log_softmax(2)
-        _finish(best, rows, text, grown[..., END], float(length_penalty(steps, penalty)))
+        ends, last = grown[..., END], grown.flatten(1).topk(width).values[:, -1:]
+        early = (ends < last) & (steps < limits[rows])[:, None]
+        _finish(best, rows, text, ends.masked_fill(early, -torch.inf), float(length_penalty(steps, penalty)))
         grown[..., END] = -torch.inf
         total, chosen = grown.flatten(1).topk(width)
         origin, symbol = chosen // grown.shape[2], chosen % grown.shape[2]

@@ -63,7 +63,7 @@ class EncoderDecoder(nn.Module):
 
     def embedding(self, inputs: Tensor) -> Tensor:
         """Return what the encoder reads (batch, source, features) of ``inputs`` (batch, 2, time)."""
-        return self.symbols(trimmed(inputs[:, 0])[0])
+        return self._embed(trimmed(inputs[:, 0])[0])
 
     def forward(self, inputs: Tensor, state: object = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
         """Map sources and what was written so far (batch, 2, time) to logits (batch, target, symbols).
@@ -72,26 +72,33 @@ class EncoderDecoder(nn.Module):
         """
         memory, first = self.encode(inputs[:, 0])
         written, ends = trimmed(inputs[:, 1])
-        output, state = self.decoder(self.drop(self.symbols(written)), first, ends)
+        output, state = self.decoder(self.drop(self._embed(written)), first, ends)
         return self._answer(output, memory)[0], state
 
     def encode(self, source: Tensor) -> tuple[Memory, Any]:
         """Return the memory of padded sources (batch, time), and the decoder's first state."""
         source, ends = trimmed(source)
-        values, states = self.rnn(self.drop(self.symbols(source)), None, ends)
+        values, states = self.rnn(self.drop(self._embed(source)), None, ends)
         values = self.drop(values)
         return Memory(self.keys(values), values, source != PADDING), each(states, lambda s: s[1::2].contiguous())
 
     def step(self, last: Tensor, state: Any, memory: Memory) -> tuple[Tensor, Any]:
         """Return logits (batch, beams, symbols) after the symbols ``last`` (batch, beams), and the next state."""
-        output, state = self.decoder(self.symbols(last.flatten())[:, None], state)
+        output, state = self.decoder(self._embed(last.flatten())[:, None], state)
         return self._answer(output.view(*last.shape, -1), memory)[0], state
 
     def attention(self, inputs: Tensor) -> Tensor:
         """Return how much each step looked at each source symbol: (batch, target, source), rows sum to one."""
         memory, first = self.encode(inputs[:, 0])
         written, ends = trimmed(inputs[:, 1])
-        return self._answer(self.decoder(self.symbols(written), first, ends)[0], memory)[1]
+        return self._answer(self.decoder(self._embed(written), first, ends)[0], memory)[1]
+
+    def _embed(self, symbols: Tensor) -> Tensor:
+        """Return embeddings as recurrences read them, of unit variance: as weights of the head they are smaller.
+
+        As in Vaswani et al. (2017), https://arxiv.org/abs/1706.03762, section 3.4.
+        """
+        return self.symbols(symbols) * self.symbols.embedding_dim**0.5
 
     def _answer(self, output: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         scores = output @ memory.keys.transpose(1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 10  # sentences in the table of translations
 BINS = 5  # groups of test sentences by length
-DRAWN = 4  # translations that are drawn of one sentence
-READABLE = 18  # pieces of a side that an attention map shows at most, where a test pair is so short
+DRAWN = 5  # translations that are drawn of one sentence
+READABLE = 18  # pieces of the longer side of what an attention map shows: at most so many, at least half of them
 
 
 def of(task: Translation, models: Mapping[str, nn.Module], colours: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def draw_lengths(task: Translation, answers: Mapping[str, Sequence[str]], colour
     ax.set_xlabel("pieces of the source (mean of a group)")
     ax.set_ylabel(_score(task))
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -125,14 +126,19 @@ def draw_samples(task: Translation, models: Mapping[str, nn.Module], at: int) ->
         (best,) = task.write(model, [symbols])
         rows.append((name, f"{c.beam} beams", task.subwords.decode(best.symbols), -best.log_probability))
         drawn = task.draw(model, symbols, DRAWN, c.temperature, c.top_p, c.sample_seed)
-        rows += [(name, "drawn", task.subwords.decode(w.symbols), -w.log_probability) for w in drawn]
+        times = Counter(tuple(w.symbols) for w in drawn)
+        rows += [
+            (name, f"drawn {times[drawn_symbols]} of {DRAWN} times", task.subwords.decode(drawn_symbols), cost)
+            for drawn_symbols, cost in {tuple(w.symbols): -w.log_probability for w in drawn}.items()
+        ]
     return pd.DataFrame(rows, columns=["who", "how", "sentence", "cost (nats)"]).round({"cost (nats)": 2})
 
 
 def _telling(task: Translation) -> int:
-    """Return the longest test pair of which a map stays readable, the first of several; else the shortest pair."""
+    """Return the first test pair of which a map is readable and not trivial; if there is none, the shortest."""
     longest = [max(len(source), len(target)) for source, target in task.pairs("test")]
-    return min(range(len(longest)), key=lambda i: (longest[i] > READABLE, abs(longest[i] - READABLE)))
+    readable = (i for i, pieces in enumerate(longest) if READABLE // 2 <= pieces <= READABLE)
+    return next(readable, int(np.argmin(longest)))
 
 
 def _score(task: Translation) -> str:

@@ -59,11 +59,12 @@ class Subwords:
         return text.removeprefix(" ")
 
     def shown(self, symbol: int) -> str:
-        """Return a piece as figures show it: with "_" for the space before it, and names for the special ones."""
+        """Return a piece as figures show it: "_" for the space before it, names for the special ones."""
         if symbol < FIRST:
             return ("<pad>", "<unk>", "<start>", "<end>")[symbol]
-        piece = str(self._tokenizer.decode([symbol - FIRST], skip_special_tokens=False))
-        return piece.replace(" ", "_").replace("$", r"\$")  # figures take what stands between dollars for mathematics
+        piece = str(self._tokenizer.decode([symbol - FIRST], skip_special_tokens=False)).replace(" ", "_")
+        # Figures take what stands between dollars for mathematics, and fonts lack control characters.
+        return piece.replace("$", r"\$") if piece.isprintable() else "\N{REPLACEMENT CHARACTER}"
 
 
 def _library() -> Any:

@@ -33,7 +33,7 @@ class TranslationConfig(TransductionConfig):
     source: str = option("en")  # language that is read; ending of the user's files
     target: str = option("de")  # language that is written
     metric: str = option("BLEU", choices=("exact match", "BLEU", "chrF"))  # that is compared
-    pairs: int = option(8000, low=400)  # numbers that are spelt out
+    pairs: int = option(12_000, low=400)  # numbers that are spelt out
     largest: int = option(999_999, low=999)  # of these numbers
     validation: float = option(0.05, above=0, below=0.5)  # share of the pairs, where the data bring no split
     test: float = option(0.05, above=0, below=0.5)  # share of the pairs, where the data bring no split
@@ -42,8 +42,8 @@ class TranslationConfig(TransductionConfig):
     lowercase: bool = option(False)
     vocabulary: int = option(6000, low=300)  # pieces of words at most, 256 bytes among them
     longest: int = option(100, low=2)  # pieces of a sentence: longer train pairs are left out, longer sources cut
-    temperature: float = option(0.7, above=0)  # of translations that the report draws: below 1 is more certain
-    top_p: float = option(0.9, above=0, high=1)  # they are drawn from the likeliest pieces that make up so much
+    temperature: float = option(1.0, above=0)  # of translations that the report draws: below 1 is more certain
+    top_p: float = option(0.95, above=0, high=1)  # they are drawn from the likeliest pieces that make up so much
     sample_seed: int = option(0, low=0)
 
 
@@ -57,6 +57,8 @@ class Translation(Transduction):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         found = [Metric("exact match", "%", better="higher"), *(Metric(n, better="higher") for n in ("BLEU", "chrF"))]
+        if config.metric == "exact match":  # short answers, often of one word: BLEU counts four in a row
+            del found[1]
         found.sort(key=lambda m: m.name != config.metric)
         self.metrics = (*found, Metric(ENTROPY, "nats/piece"))
 
@@ -127,8 +129,9 @@ class Translation(Transduction):
         return self.score(answers, [target for _, target in self.texts[split][: len(answers)]])
 
     def score(self, answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-        """Return BLEU, chrF and exact matches of translations against their references."""
-        return scores.judge(answers, references, self.config.target)
+        """Return BLEU, chrF and exact matches of translations against their references, as far as they are metrics."""
+        found = scores.judge(answers, references, self.config.target)
+        return {m.name: found[m.name] for m in self.metrics if m.name in found}
 
     def translate(self, model: nn.Module, lines: Sequence[str], beam: int | None = None) -> list[str]:
         """Return a model's translations of sentences, with the config's beam unless given."""
@@ -240,9 +243,12 @@ class Translation(Transduction):
                     f"{cuts[0]:,} {split} sources are cut to {c.longest} pieces; BLEU, chrF and exact match have whole "
                     f"references, the cross-entropy cuts {cuts[1]:,} of them."
                 )
+        if any(m.name == "BLEU" for m in self.metrics):
+            notes.append(f"BLEU: sacrebleu, {scores.signature(c.target)}.")
+        if c.lowercase:
+            notes.append("Scores are those of text in lower case.")
         return [
             *notes,
-            f"BLEU: sacrebleu, {scores.signature(c.target)}{', on text in lower case' if c.lowercase else ''}.",
             f"Test is translated with {c.beam} beams and a length penalty of {c.length_penalty:g}; of validation "
             f"the first {LOOKED_AT} sentences, greedily.",
         ]
