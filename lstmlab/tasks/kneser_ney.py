@@ -44,8 +44,10 @@ class KneserNey:
             parents = keys // self.symbols
             n = np.bincount(np.minimum(count, 5), minlength=5).astype(float)  # how many occur 1, 2, 3, 4 times
             y = n[1] / max(n[1] + 2 * n[2], 1)
-            steps = [0.0] + [k - (k + 1) * y * n[k + 1] / n[k] if n[k] else 0.0 for k in (1, 2, 3)]
-            taken = np.clip(steps, 0, [0, 1, 2, 3])[np.minimum(count, 3)]
+            steps = [k - (k + 1) * y * n[k + 1] / n[k] if n[k] else 0.0 for k in (1, 2, 3)]
+            # Half of the count where too few strings occur so rarely: with nothing taken, the unseen were impossible.
+            steps = [step if 0 < step <= k else k / 2 for k, step in enumerate(steps, 1)]
+            taken = np.array([0.0, *steps])[np.minimum(count, 3)]
             size = int(parents.max()) + 1
             self.reduced.append(count - taken)
             self.totals.append(np.bincount(parents, count, minlength=size))

@@ -123,7 +123,9 @@ def _picked(row: list[str], columns: Columns, where: str) -> tuple[str, str]:
     """Return word and tag of a line."""
     for key, column in (("word_column", columns.word), ("tag_column", columns.tag)):
         if not -len(row) <= column < len(row):
-            raise TextError(f"{where}: task.{key}={column}, but there are {len(row)} columns, counted from 0")
+            raise TextError(
+                f"{where}: task.{key}={column}, but there are {len(row)} columns, 0 to {len(row) - 1}; -1 is the last"
+            )
     word, tag = row[columns.word], row[columns.tag]
     if not word:
         raise TextError(f"{where}: the word is empty; expected one, or an empty line between sentences")

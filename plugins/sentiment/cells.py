@@ -84,6 +84,10 @@ def _records(path: Path, lines: list[str], separator: str, config: SentimentConf
             yield Row(line, tuple(cell.strip() for cell in cells))
             line = reader.line_num + 1
     except csv.Error as error:
+        if "new-line character" in str(error):
+            raise TextError(
+                f"{path}, line {reader.line_num}: a carriage return (CR) within the line; save the file with one kind of line end"
+            ) from None
         raise TextError(
             f"{path}, line {line}: {error}. Is a double quote missing in the row that begins here? Quotes within a "
             "quoted text are doubled; task.quoted=false takes them as characters"

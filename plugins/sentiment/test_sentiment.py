@@ -143,6 +143,7 @@ BAD = {
     "two columns of a name": (TABLE.replace("text,", "label,", 1), ["task.text_column=label"], "several columns are"),
     "too few cells": (TABLE + "alone\n", [], "line 42: 1 cells, expected 2 as in line 1"),
     "separator in a text": (TABLE + "good, really,pos\n", [], "line 42: 3 cells.*double quotes"),
+    "stray CR": (TABLE + "good,pos\rmore\n", [], "line 42: a carriage return"),
     "open quote": (TABLE + '"good,pos\nbad,neg\n', [], "line 42: .*double quote missing"),
     "small class": (TABLE + "so so,neutral\nso,neutral\n", [], "line 42: the class 'neutral' has 2 different text"),
     "one class": ("text,label\n" + "a,x\nb,x\nc,x\n", [], "1 class.es. in the column"),

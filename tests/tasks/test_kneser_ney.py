@@ -25,7 +25,8 @@ def naive(text: list[int], symbols: int, order: int, context: tuple[int, ...], s
         grams = Counter(gram[1:] for gram in longer) + Counter()
     times = Counter(grams.values())
     y = times[1] / (times[1] + 2 * times[2]) if times[1] or times[2] else 0
-    taken = {k: min(max(k - (k + 1) * y * times[k + 1] / times[k], 0), k) if times[k] else 0 for k in (1, 2, 3)}
+    steps = {k: k - (k + 1) * y * times[k + 1] / times[k] if times[k] else 0 for k in (1, 2, 3)}
+    taken = {k: step if 0 < step <= k else k / 2 for k, step in steps.items()}
     after = {gram: n for gram, n in grams.items() if gram[:-1] == context}
     total = sum(after.values())
     if not total:
@@ -50,6 +51,11 @@ def test_it_is_a_distribution(text: list[int], order: int, context: list[int]) -
     model = KneserNey(4, order).fit(np.array(text))
     before = context[3 - (order - 1) :] if order > 1 else []
     assert sum(model.probabilities(np.array([*before, s]))[0] for s in range(4)) == pytest.approx(1)
+
+
+def test_nothing_is_impossible_however_often_all_of_the_train_text_is_repeated() -> None:
+    text = np.tile([0, 1, 2, 1, 0, 2], 50)
+    assert KneserNey(3, 6).fit(text).probabilities(np.array([0, 1, 2, 1, 0, 0])).min() > 0
 
 
 def test_longer_strings_are_used_where_they_help() -> None:
