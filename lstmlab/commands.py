@@ -139,7 +139,7 @@ def _warnings_as_notes() -> Iterator[None]:
             else:
                 usual(message, category, *where, **more)
 
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         yield
 
 

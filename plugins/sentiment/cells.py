@@ -86,7 +86,8 @@ def _records(path: Path, lines: list[str], separator: str, config: SentimentConf
     except csv.Error as error:
         if "new-line character" in str(error):
             raise TextError(
-                f"{path}, line {reader.line_num}: a carriage return (CR) within the line; save the file with one kind of line end"
+                f"{path}, line {reader.line_num}: a carriage return (CR) within the line; "
+                "save the file with one kind of line end"
             ) from None
         raise TextError(
             f"{path}, line {line}: {error}. Is a double quote missing in the row that begins here? Quotes within a "
