@@ -113,6 +113,6 @@ def test_what_is_written_reads_as_it_was_and_never_clips(tmp_path: Path) -> None
 
 def test_without_soundfile_the_error_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(LstmlabError, match=r"pip install 'lstmlab\[phonemes\]'"):
+    with pytest.raises(LstmlabError, match="pip install soundfile"):
         read_sound(tmp_path / "a.wav")
     assert Sound(np.zeros(8000, np.float32), 16000).seconds == 0.5

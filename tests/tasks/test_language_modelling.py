@@ -174,9 +174,9 @@ def test_lzma_needs_next_to_nothing_for_what_it_has_seen() -> None:
     assert compressed_nats(noise[:10_000], noise[10_000:]) == pytest.approx(math.log(8), rel=0.1)
 
 
-def test_further_baselines_are_asked_for(task: LanguageModelling) -> None:
-    assert list(task.baselines("test")) == ["unigram", "interpolated trigram"]
-    scores = made("task.ngram=4", "task.compression=true").baselines("test")
+def test_strong_baselines_are_scored_unless_they_are_not_wanted() -> None:
+    assert list(made("task.ngram=0", "task.compression=false").baselines("test")) == ["unigram", "interpolated trigram"]
+    scores = made("task.ngram=4").baselines("test")
     values = {name: found["bits per character"] for name, found in scores.items()}
     assert values["Kneser-Ney 4-gram"] < values["interpolated trigram"]
     assert values["LZMA after the train part"] < values["interpolated trigram"]
