@@ -95,9 +95,8 @@ def draw_distortion(
         if end < LONGEST:
             ax.axvline(end, color="0.85", lw=0.5, zorder=0)
         if phone != SILENCE and end - seconds / 2 < LONGEST:
-            ax.text(
-                end - seconds / 2, 1.01, phone, ha="center", fontsize=6, color="0.4", transform=ax.get_xaxis_transform()
-            )
+            at = end - seconds / 2
+            ax.text(at, 0.02, phone, ha="center", fontsize=6, color="0.4", transform=ax.get_xaxis_transform())
     ax.set_xlabel("time (s)")
     ax.set_ylabel("mel-cepstral distortion (dB)")
 

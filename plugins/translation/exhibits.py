@@ -74,12 +74,19 @@ def attention(task: Translation, model: nn.Module, source: np.ndarray) -> tuple[
 
 
 def side_by_side(pairs: Sequence[tuple[str, str]], answers: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Return sources, references and each model's translations, of sentences spread over the test split."""
+    """Return source, reference and translations, one below the other, of pairs spread over the test split."""
     import pandas as pd
 
     rows = np.unique(np.linspace(0, len(pairs) - 1, min(SIDE_BY_SIDE, len(pairs))).astype(int))
-    table = {"source": [pairs[i][0] for i in rows], "reference": [pairs[i][1] for i in rows]}
-    return pd.DataFrame(table | {name: [found[i] for i in rows] for name, found in answers.items()})
+    lines = [
+        (f"test {i + 1}", who, said)
+        for i in rows
+        for who, said in (
+            *zip(("source", "reference"), pairs[i], strict=True),
+            *((name, found[i]) for name, found in answers.items()),
+        )
+    ]
+    return pd.DataFrame(lines, columns=["pair", "who", "sentence"]).set_index(["pair", "who"])
 
 
 def draw_lengths(task: Translation, answers: Mapping[str, Sequence[str]], colours: Mapping[str, Any]) -> Figure:

@@ -430,7 +430,8 @@ def test_the_report_shows_where_models_looked_and_what_they_wrote() -> None:
         assert ax.get_xticklabels()[-1].get_text() == "<end>"
     sources = [source for source, _ in task.texts["test"]]
     expected = dict(zip(sources, task.translate(model, sources), strict=True))
-    assert [expected[s] for s in side_by_side.source] == side_by_side.vanilla.tolist()
+    lines = side_by_side.sentence.unstack("who")
+    assert [expected[s] for s in lines.source] == lines.vanilla.tolist()
     counts = [int(t.get_text().removeprefix("n = ")) for t in lengths.axes[0].texts]
     assert sum(counts) == len(sources)
     assert len(lengths.axes[0].lines) == 2
