@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lstmlab.errors import LstmlabError
 from lstmlab.store_commands import ACTIONS, status
@@ -117,7 +120,10 @@ def predict(rest: Sequence[str]) -> int:
     _warn_of_plugins()
     from lstmlab.studies.run import load_run
 
-    answers = load_run(given.run, *outputs).predict(given.input)
+    if given.output is not None and not Path(given.output).absolute().parent.is_dir():
+        raise LstmlabError(f"{given.output} cannot be written: there is no folder {Path(given.output).parent}")
+    with _warnings_as_notes():
+        answers = load_run(given.run, *outputs).predict(given.input)
     if given.output is None:
         print(answers.to_csv(index=False), end="")
         return 0
@@ -127,6 +133,23 @@ def predict(rest: Sequence[str]) -> int:
         raise LstmlabError(f"{given.output} cannot be written: {error.strerror or error}") from None
     print(f"{len(answers)} rows: {given.output}")
     return 0
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Print what a task warns of as a note, without the line of code that did."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if category is UserWarning:
+                print(f"note: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def data(rest: Sequence[str]) -> int:

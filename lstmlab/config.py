@@ -138,9 +138,14 @@ def check(config: DictConfig) -> Settings:
     )
 
 
-def check_run(plain: Mapping[str, Any]) -> RunConfig:
-    """Return the part of a config that one run depends on, from plain dictionaries."""
-    task: Any = typed(registry.task.get(plain["task"].get("name")).Config, plain["task"], "task")
+def check_run(plain: Mapping[str, Any], files: bool = True) -> RunConfig:
+    """Return the part of a config that one run depends on, from plain dictionaries.
+
+    Args:
+        plain: the groups, and the seed.
+        files: those that keys name must be there; a finished run needs them no more.
+    """
+    task: Any = typed(registry.task.get(plain["task"].get("name")).Config, plain["task"], "task", files)
     registry.cell.entry(plain["cell"].get("name"))
     registry.dataset.entry(task.dataset)
     return RunConfig(

@@ -20,13 +20,14 @@ class ConfigError(LstmlabError):
     """A config that cannot be run: which key, which value, what is allowed."""
 
 
-def typed(schema: type[T], plain: Mapping[str, Any], where: str) -> T:
+def typed(schema: type[T], plain: Mapping[str, Any], where: str, files: bool = True) -> T:
     """Return an instance of the dataclass ``schema`` with the values of ``plain``.
 
     Args:
         schema: whose fields are declared with `lstmlab.schema.option`.
         plain: key -> value, as YAML gives them.
         where: name of the group, for messages.
+        files: those that keys name must be there; a finished run needs them no more.
 
     Raises:
         ConfigError: for a key that is unknown or missing, or a value that is not allowed.
@@ -38,14 +39,14 @@ def typed(schema: type[T], plain: Mapping[str, Any], where: str) -> T:
             raise ConfigError(
                 f"{join(where, key)}={value!r}: there is no such key.{nearest(key, known)} Allowed: {', '.join(known)}."
             )
-        _assign(structured, known[key], value, where)
+        _assign(structured, known[key], value, where, files)
     missing = [k for k in known if OmegaConf.is_missing(structured, k)]
     if missing:
         raise ConfigError(f"The group {where} must also give {', '.join(missing)}.")
     return OmegaConf.to_object(structured)  # type: ignore[return-value]
 
 
-def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, where: str) -> None:
+def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, where: str, files: bool) -> None:
     refused = f"{join(where, field.name)}={value!r}: expected {_allowed(field)}"
     try:
         OmegaConf.update(structured, field.name, value)
@@ -59,7 +60,7 @@ def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, w
         raise ConfigError(f"{refused}.")
     if "choices" in limits and value not in limits["choices"]:
         raise ConfigError(f"{refused}.{nearest(value, limits['choices'])}")
-    if "file" in limits and not Path(value).expanduser().is_file():
+    if files and "file" in limits and not Path(value).expanduser().is_file():
         raise ConfigError(f"{refused}, which is not there.")
     inside = (
         ("low" not in limits or value >= limits["low"])

@@ -31,7 +31,7 @@ def test_help_teaches() -> None:
 
 def test_list_shows_names_and_origins() -> None:
     said = lstmlab("list").stdout
-    for text in ("vanilla", "peephole", "coupled", "climate", "characters", "adding", "co2", "cells/vanilla.py:"):
+    for text in ("vanilla", "peephole", "coupled", "climate", "language_model", "adding", "co2", "cells/vanilla.py:"):
         assert text in said
 
 

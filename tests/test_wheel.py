@@ -50,7 +50,7 @@ def work(lstmlab: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_lists_what_the_clone_lists_and_from_itself(lstmlab: Path, tmp_path: Path) -> None:
     listed = call(lstmlab, "list", cwd=tmp_path)
     names = re.findall(r"^  (\w+)  ", listed, re.MULTILINE)
-    assert {"vanilla", "peephole", "coupled", "climate", "characters", "adding"} <= set(names)
+    assert {"vanilla", "peephole", "coupled", "climate", "language_model", "adding"} <= set(names)
     in_clone = call(Path(sys.executable).with_name("lstmlab"), "list", cwd=tmp_path)
     assert names == re.findall(r"^  (\w+)  ", in_clone, re.MULTILINE)
     origins = re.findall(r"^ +(/.*):\d+$", listed, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -14,7 +15,11 @@ from pathlib import Path
 
 from lstmlab import paths
 
+EVERY = 1.0  # seconds between two writes of what is remembered: thousands of files are hashed in a row
 SETTLED = 2_000_000_000  # nanoseconds; a file that changed just now may change again without a new time
+
+_written: dict[Path, float] = {}  # when
+_unwritten: set[Path] = set()  # to be written at the end
 
 
 def sha256(path: Path) -> str:
@@ -35,7 +40,7 @@ def sha256(path: Path) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if time.time_ns() - status.st_mtime_ns > SETTLED:
         remembered[str(path)] = (*state, digest)
-        _keep(remembered)
+        _keep_now_and_then(_file())
     return digest
 
 
@@ -72,11 +77,21 @@ def _remembered(file: Path) -> dict[str, tuple[int | str, ...]]:
         return {}
 
 
-def _keep(remembered: dict[str, tuple[int | str, ...]]) -> None:
+def _keep_now_and_then(file: Path) -> None:
+    """Write what is remembered unless that was done a moment ago; then do so at the end of the process."""
+    if time.monotonic() - _written.get(file, -EVERY) >= EVERY:
+        _keep(file)
+    elif file not in _unwritten:
+        _unwritten.add(file)
+        atexit.register(lambda: _keep(file) if file.parent.is_dir() else None)
+
+
+def _keep(file: Path) -> None:
     """Write what is remembered; where the cache cannot be written, this process alone remembers."""
     with contextlib.suppress(OSError):
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        descriptor, written = tempfile.mkstemp(dir=_file().parent)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, written = tempfile.mkstemp(dir=file.parent)
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            json.dump(remembered, out)
-        os.replace(written, _file())
+            json.dump(_remembered(file), out)
+        os.replace(written, file)
+    _written[file] = time.monotonic()

@@ -11,8 +11,10 @@ from lstmlab.data.text_file import TextError
 from lstmlab.progress import bar
 
 
-def read_vectors(path: Path, words: Collection[str]) -> dict[str, np.ndarray]:
-    """Return the vectors (size,), float32, of those ``words`` that a file has.
+def read_vectors(path: Path, words: Collection[str], first: int = 0) -> dict[str, np.ndarray]:
+    """Return the vectors (size,), float32, of those ``words`` that a file has, and of its ``first`` words.
+
+    Such files have frequent words first, so its first words are the most frequent of what it was made from.
 
     A line is a word and its numbers, separated by single spaces; fastText's first line, two counts, is
     skipped. A word may contain spaces (some of GloVe's do): the last ``size`` fields are the numbers. The
@@ -22,7 +24,7 @@ def read_vectors(path: Path, words: Collection[str]) -> dict[str, np.ndarray]:
         TextError: when the file cannot be read, or a line does not have as many finite numbers as the first.
     """
     wanted, found = set(words), {}
-    size = 0
+    seen = size = 0
     try:
         with path.open("rb") as file, bar(path.stat().st_size, path.name, unit="B") as shown:
             for number, line in enumerate(file, 1):
@@ -30,9 +32,9 @@ def read_vectors(path: Path, words: Collection[str]) -> dict[str, np.ndarray]:
                 fields = line.decode("utf-8", "replace").rstrip().split(" ")
                 if number == 1 and len(fields) == 2:
                     continue
-                size = size or len(fields) - 1
+                seen, size = seen + 1, size or len(fields) - 1
                 word = " ".join(fields[: len(fields) - size])
-                if word in wanted and word not in found:
+                if word not in found and (word in wanted or seen <= first):
                     found[word] = _numbers(fields[-size:], size, path, number)
                 elif len(fields) <= size:
                     raise TextError(_refusal(path, number, size))

@@ -107,7 +107,7 @@ class Run:
     def config(self) -> RunConfig:
         """The config that the run was made with, checked again."""
         plain = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
-        return check_run(plain)  # type: ignore[arg-type]
+        return check_run(plain, files=False)  # type: ignore[arg-type]
 
     @cached_property
     def task(self) -> Task:

@@ -11,17 +11,20 @@ from torch import Tensor, nn
 POOL = 20  # batches whose sequences are sorted by length together: little padding, yet another order each epoch
 
 
-def by_length(lengths: Sequence[int], batch_size: int, random: np.random.Generator | None = None) -> list[list[int]]:
+def by_length(
+    lengths: Sequence[int], batch_size: int, random: np.random.Generator | None = None, pool: int = POOL
+) -> list[list[int]]:
     """Return the indices of sequences in batches of similar length.
 
     Args:
         lengths: of all sequences.
         batch_size: sequences in a batch; the last may have fewer.
         random: shuffles neighbours and batches; without it sequences are sorted by length throughout.
+        pool: batches whose sequences are sorted together; more of them leave less padding where lengths differ much.
     """
     order = np.arange(len(lengths)) if random is None else random.permutation(len(lengths))
-    pool = len(lengths) if random is None else batch_size * POOL
-    pools = [order[at : at + pool] for at in range(0, len(order), pool)]
+    together = len(lengths) if random is None else batch_size * pool
+    pools = [order[at : at + together] for at in range(0, len(order), together)]
     ordered = [i for p in pools for i in sorted(p.tolist(), key=lambda i: -lengths[i])]
     batches = [ordered[at : at + batch_size] for at in range(0, len(ordered), batch_size)]
     return batches if random is None else [batches[i] for i in random.permutation(len(batches))]

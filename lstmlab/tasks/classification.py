@@ -22,7 +22,7 @@ TOGETHER = 500  # sequences of a batch in evaluation
 class Classification(Task):
     """Name the class of a sequence of ``features`` values a step."""
 
-    metrics = (Metric("accuracy", "%", better="higher"), Metric("cross-entropy", "nats"))
+    metrics: tuple[Metric, ...] = (Metric("accuracy", "%", better="higher"), Metric("cross-entropy", "nats"))
     example_title = "Test accuracy by class"
     classes: Sequence[str]
     features: int
@@ -83,13 +83,16 @@ class Classification(Task):
         axes = np.atleast_1d(figure.subplots(1, len(models)))
         for ax, (name, model) in zip(axes, models.items(), strict=True):
             counts = self.confusion(model, "test")
-            ax.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+            share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+            ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
             for (row, column), count in np.ndenumerate(counts):
                 if count:
-                    ax.text(
-                        column, row, count, ha="center", va="center", fontsize=6, color="w" if row == column else "k"
-                    )
-            ax.set_xticks(range(len(self.classes)), self.classes, fontsize=7)
+                    colour = "w" if share[row, column] > 0.5 else "k"
+                    ax.text(column, row, count, ha="center", va="center", fontsize=6, color=colour)
+            slope = 30 if max(map(len, self.classes)) > 3 else 0
+            ax.set_xticks(
+                range(len(self.classes)), self.classes, fontsize=7, rotation=slope, ha="right" if slope else "center"
+            )
             ax.set_yticks(range(len(self.classes)), self.classes, fontsize=7)
             ax.set(title=name, xlabel="answer", ylabel="truth")
         return {"What is taken for what: sequences of the test split": figure} if models else {}

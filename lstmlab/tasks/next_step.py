@@ -16,6 +16,7 @@ from lstmlab.schema import TaskConfig, option
 from lstmlab.tasks.bucketing import by_length, pad, within
 from lstmlab.tasks.task import Batch, MakeRNN, Task
 
+POOL = 10  # batches whose sequences are sorted by length together
 ROWS = 32  # sequences that are evaluated side by side
 
 
@@ -77,7 +78,7 @@ class NextStep(Task):
     def batches(self, split: str, batch_size: int, random: np.random.Generator | None = None) -> Iterator[Batch]:
         """Yield each sequence once; ``random`` decides neighbours, order and variants."""
         sequences = self.sequences(split)
-        for rows in by_length([len(s) for s in sequences], batch_size, random):
+        for rows in by_length([len(s) for s in sequences], batch_size, random, POOL):
             chosen = [sequences[i] if random is None else self.augment(sequences[i], random) for i in rows]
             yield from self.parts(chosen)
 

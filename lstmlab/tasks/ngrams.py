@@ -1,13 +1,13 @@
-"""An n-gram language model: the baseline that a recurrent one has to beat."""
+"""A trigram language model: the baseline that a recurrent one has to beat."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def bits_per_symbol(probabilities: np.ndarray) -> float:
-    """Return the mean negative base-2 logarithm."""
-    return float(-np.mean(np.log2(probabilities)))
+def nats_per_symbol(probabilities: np.ndarray) -> float:
+    """Return the mean negative logarithm."""
+    return float(-np.mean(np.log(probabilities)))
 
 
 class InterpolatedTrigram:

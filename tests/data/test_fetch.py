@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -180,3 +181,19 @@ def test_a_dataset_of_files_knows_its_content_before_it_is_there(file: Make, cap
 def test_a_hash_that_is_none_is_refused_when_it_is_declared() -> None:
     with pytest.raises(ValueError, match="is not 64 digits"):
         File("a", "ABC", 1)
+
+
+def test_many_files_are_hashed_with_few_writes_and_all_are_remembered(tmp_path: Path) -> None:
+    """Writing what is remembered once a file would take longer than hashing thousands of them."""
+    for i in range(300):
+        (tmp_path / f"{i}.bin").write_bytes(bytes([i % 256, i // 256]))
+        os.utime(tmp_path / f"{i}.bin", (1, 1))
+    code = (
+        "import sys, os\nfrom pathlib import Path\nfrom lstmlab.data import hashes\n"
+        "writes = []\nreplace = os.replace\nos.replace = lambda *a: (writes.append(a), replace(*a))\n"
+        f"[hashes.sha256(f) for f in Path({str(tmp_path)!r}).glob('*.bin')]\nprint(len(writes))"
+    )
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 20
+    assert len(json.loads((tmp_path / "cache" / "lstmlab" / "hashes.json").read_text())) == 300

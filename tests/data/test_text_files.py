@@ -55,6 +55,7 @@ def test_vectors_of_glove_and_fasttext_are_read(tmp_path: Path) -> None:
     file.write_text("3 2\nsee 1 2\n. . . 3 4\nsea 5 6\nsea 7 8\n")
     found = read_vectors(file, ["sea", ". . .", "c"])
     assert {k: v.tolist() for k, v in found.items()} == {"sea": [5, 6], ". . .": [3, 4]}
+    assert list(read_vectors(file, ["sea"], first=2)) == ["see", ". . .", "sea"]
     file.write_text("see 1 2\nsea 5 6\n")  # without counts, as GloVe has it
     assert read_vectors(file, ["see"])["see"].dtype == np.float32
 

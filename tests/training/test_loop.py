@@ -36,9 +36,9 @@ def losses(done: Fit) -> list[float]:
     return [row["loss"] for row in done.history if row["split"] == "train"]
 
 
-@pytest.mark.parametrize("task", ["adding", "characters"])
+@pytest.mark.parametrize("task", ["adding", "language_model"])
 def test_the_same_seed_gives_the_same_numbers_to_the_last_bit(task: str) -> None:
-    more = [] if task == "adding" else ["task=characters", "task.hidden_size=16", "train.steps=3"]
+    more = [] if task == "adding" else ["task=language_model", "task.hidden_size=16", "train.steps=3"]
     overrides = [*(TINY if task == "adding" else []), *more]
     run = check(compose(overrides)).run
     (_, first, a), (_, second, b) = train(run), train(run)
@@ -113,8 +113,8 @@ def test_gradients_are_clipped_by_norm_and_by_value(overrides: list[str], limit:
 
 
 def test_gradients_stop_at_the_window_and_the_state_goes_on() -> None:
-    run = check(compose(["task=characters", "task.hidden_size=8", "train.steps=3", "train.batch_size=2"])).run
-    task = registry.task.get("characters")(run.task)
+    run = check(compose(["task=language_model", "task.hidden_size=8", "train.steps=3", "train.batch_size=2"])).run
+    task = registry.task.get("language_model")(run.task)
     received = []
 
     class Watched(nn.Module):

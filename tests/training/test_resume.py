@@ -24,7 +24,7 @@ STEPS = 9
 TASKS = {
     "generated anew each epoch": [*TINY, "train.batch_size=16"],
     "dropout and zoneout": [*TINY, "train.batch_size=16", "cell.zoneout=0.2", "cell.num_layers=2", "cell.dropout=0.5"],
-    "a state that goes on": ["task=characters", "task.hidden_size=8", "task.window=8", "train.batch_size=4"],
+    "a state that goes on": ["task=language_model", "task.hidden_size=8", "task.window=8", "train.batch_size=4"],
     "sequences with lengths": ["task=music", "task.pieces=24", "task.hidden_size=8", "task.window=16"],
 }
 
