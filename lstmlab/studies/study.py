@@ -89,7 +89,9 @@ class Study:
 
             def end() -> None:
                 options.stopping.set()
-                shown.write("interrupted: the runs at work are finished first; Ctrl-C again stops them now")
+                shown.write(
+                    "interrupted: the runs at work are finished first; Ctrl-C again stops them now", file=sys.stderr
+                )
 
             with first_interrupt(end):
                 self._show(events, shown, len(self.specs) - len(missing))
