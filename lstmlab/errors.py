@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LstmlabError(Exception):
@@ -16,6 +16,15 @@ class TrainingError(LstmlabError):
     """A training that started and could not go on (a loss that is not finite, for example)."""
 
     exit_code = 1
+
+
+SHOWN = 5  # names in a message
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few names, and how many there are more."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from functools import cached_property
 from typing import Any, ClassVar
 
+SPLITS = ("train", "validation", "test")
 KINDS = ("embedded", "generated", "download", "file")
 
 

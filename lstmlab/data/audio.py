@@ -147,7 +147,12 @@ def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
 
 def player(samples: np.ndarray, rate: int) -> str:
     """Return HTML that plays a sound; the sound is in it."""
-    data = base64.b64encode(wav_bytes(samples, rate)).decode()
+    return wav_player(wav_bytes(samples, rate))
+
+
+def wav_player(wav: bytes) -> str:
+    """Return HTML that plays a WAV file; the file is in it."""
+    data = base64.b64encode(wav).decode()
     return f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>'
 
 

@@ -17,7 +17,8 @@ from typing import IO
 
 from lstmlab.errors import LstmlabError
 from lstmlab.progress import bar
-from lstmlab.studies.files import StorageError, failure
+from lstmlab.studies.files import StorageError, failure, writing
+from lstmlab.studies.status import result_of
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -42,27 +43,20 @@ def export_runs(runs: Path, names: Iterable[str], target: Path) -> list[str]:
         names: of the runs; those that have not finished are left out.
         target: the file; it is there whole or not at all.
     """
-    done = [name for name in names if _status(runs / name) == "done"]
+    done = [name for name in names if _done(runs / name)]
     if not done:
         raise LstmlabError(f"{runs} has no finished run of these to export; `lstmlab status` shows how they stand")
     hashes = {f"{name}/{file}": _sha256(runs / name / file) for name in done for file in FILES}
     manifest = json.dumps({"format": FORMAT, "files": hashes}, indent=1).encode()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as out, tarfile.open(fileobj=out, mode="w") as tar:
-                _add(tar, MANIFEST, manifest)
-                with bar(len(hashes), target.name, "file") as shown:
-                    for name in hashes:
-                        _add(tar, name, (runs / name).read_bytes())
-                        shown.update()
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise failure(target, error) from error
+    with (
+        writing(target) as out,
+        tarfile.open(fileobj=out, mode="w") as tar,
+        bar(len(hashes), target.name, "file") as shown,
+    ):
+        _add(tar, MANIFEST, manifest)
+        for name in hashes:
+            _add(tar, name, (runs / name).read_bytes())
+            shown.update()
     return done
 
 
@@ -120,7 +114,7 @@ def _unpack(source: Path, place: Path) -> list[str]:
 
 
 def _take(new: Path, there: Path, imported: Imported) -> None:
-    if _status(there) == "done":
+    if _done(there):
         same = _outcome(new) == _outcome(there)
         (imported.known if same else imported.different).append(there.name)
         return
@@ -139,11 +133,8 @@ def _outcome(folder: Path) -> tuple[object, ...]:
     return result["id"], result["scores"], _sha256(folder / "weights.safetensors")
 
 
-def _status(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "result.json").read_text(encoding="utf-8"))["status"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def _done(folder: Path) -> bool:
+    return (result_of(folder) or {}).get("status") == "done"
 
 
 def _sha256(path: Path) -> str:

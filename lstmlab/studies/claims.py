@@ -100,7 +100,7 @@ def hold(folder: Path, stale: int = 0) -> Iterator[Claim | None]:
 def holder(folder: Path) -> Holder | None:
     """Return who has claimed a run, None when nobody has."""
     path = path_of(folder)
-    return _read(path) if path else None
+    return read(path) if path else None
 
 
 class Observer:
@@ -112,7 +112,7 @@ class Observer:
     def alive(self, folder: Path) -> Holder | None:
         """Return who works on a run; None when nobody does, or nobody has for too long."""
         path = path_of(folder)
-        found = _read(path) if path else None
+        found = read(path) if path else None
         if path is None or found is None:
             return None
         if is_here(found):
@@ -144,6 +144,17 @@ def path_of(folder: Path) -> Path | None:
     return max(folder.glob("claim-*.json"), key=_generation, default=None)
 
 
+def read(path: Path) -> Holder | None:
+    """Return what a claim says; one that is being written, or was cut, says that somebody unknown is there."""
+    try:
+        given: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Holder(**given)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError):
+        return Holder("unknown", "", 0, "")
+
+
 def _acquire(folder: Path, stale: int) -> Claim | None:
     newest = generation(folder)
     if newest not in (0, stale) and Observer().alive(folder) is not None:
@@ -172,17 +183,6 @@ def _acquire(folder: Path, stale: int) -> Claim | None:
 def _generation(path: Path | None) -> int:
     number = path.stem.removeprefix("claim-") if path else "0"
     return int(number) if number.isdecimal() else 0
-
-
-def _read(path: Path) -> Holder | None:
-    """Return what a claim says; one that is being written, or was cut, says that somebody unknown is there."""
-    try:
-        given: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Holder(**given)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError):
-        return Holder("unknown", "", 0, "")
 
 
 def _rewrite(path: Path, me: Holder) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lstmlab.errors import LstmlabError
 
@@ -20,20 +23,33 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         StorageError: when the disk is full or the folder cannot be written.
     """
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to, which becomes ``path`` when the block ends, and nothing when it raises.
+
+    Raises:
+        StorageError: when the disk is full or the folder cannot be written.
+    """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise failure(path, error) from error
+        if isinstance(error, OSError):
+            raise failure(path, error) from error
+        raise
 
 
 def failure(path: Path, error: OSError) -> StorageError:

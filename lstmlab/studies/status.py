@@ -49,15 +49,14 @@ def standings(outputs: Path, names: list[str]) -> Iterator[Standing]:
 
 
 def _standing(folder: Path, now: float) -> Standing:
-    result = _result(folder)
+    result, path = result_of(folder), claims.path_of(folder)
     if result is not None:
         if result.get("status") == "done":
             unit = f" {result.get('unit', '')}".rstrip()
             return Standing(folder.name, "done", f"{result.get('metric')} {result.get('value'):.4g}{unit}")
-        if not claims.generation(folder):
+        if path is None:
             return Standing(folder.name, "failed", str(result.get("reason", "result.json is damaged")))
-    path = claims.path_of(folder)
-    holder = claims.holder(folder)
+    holder = claims.read(path) if path else None
     if path is None or holder is None:
         checkpoint = (folder / "checkpoint.safetensors").exists()
         return Standing(folder.name, "queued", "goes on from a checkpoint" if checkpoint else "")
@@ -70,7 +69,8 @@ def _standing(folder: Path, now: float) -> Standing:
     return Standing(folder.name, "running" if silent < claims.STALE else "stale", where)
 
 
-def _result(folder: Path) -> dict[str, Any] | None:
+def result_of(folder: Path) -> dict[str, Any] | None:
+    """Return what a run ended with: None without a result, and nothing in it where it is damaged."""
     try:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         return result if isinstance(result, dict) else {}

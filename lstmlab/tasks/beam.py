@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lstmlab.tasks.encoder_decoder import END, FIRST, START, EncoderDecoder, each
+from lstmlab.tasks.nucleus import likeliest
 from lstmlab.tasks.vocabulary import PADDING
 
 
@@ -135,10 +136,8 @@ def sample(
 
 def nucleus(logits: Tensor, top_p: float) -> Tensor:
     """Return probabilities (..., symbols) of the most probable symbols that make up ``top_p``, zero for all others."""
-    ordered, order = logits.softmax(-1).sort(-1, descending=True)
-    ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered >= top_p, 0.0)
-    kept = torch.zeros_like(ordered).scatter_(-1, order, ordered)
-    return kept / kept.sum(-1, keepdim=True)
+    p, order = likeliest(logits, top_p)
+    return torch.zeros_like(p).scatter_(-1, order, p)
 
 
 def allowed(logits: Tensor) -> Tensor:

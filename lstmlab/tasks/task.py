@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lstmlab import registry
+from lstmlab.data import SPLITS as SPLITS
 from lstmlab.data import Dataset
 from lstmlab.engine import RNN
 from lstmlab.errors import LstmlabError
@@ -22,8 +23,6 @@ from lstmlab.schema import TaskConfig
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

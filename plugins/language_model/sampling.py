@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstmlab.tasks.nucleus import likeliest
+
 from .scoring import Read
 
 ROWS = 256  # texts that are gone on with side by side
@@ -57,9 +59,7 @@ def kept(logits: Tensor, temperature: float, top_p: float) -> tuple[Tensor, Tens
     """Return probabilities, largest first, and whose they are; those that ``top_p`` leaves out are 0."""
     logits = logits - logits[:, 1:].max(1, keepdim=True).values  # so that no temperature overflows
     logits[:, 0] = -torch.inf
-    p, order = torch.softmax(logits / temperature, 1).sort(dim=1, descending=True, stable=True)
-    p = torch.where(p.cumsum(1) - p < top_p, p, 0.0)
-    return p / p.sum(1, keepdim=True), order
+    return likeliest(logits / temperature, top_p)
 
 
 def _side_by_side(states: Sequence[Any]) -> Any:

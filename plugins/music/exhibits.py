@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lstmlab.data.audio import wav_player
 from lstmlab.errors import LstmlabError
 
 from .midi import midi_bytes
@@ -83,16 +84,11 @@ def players(rolls: Mapping[str, np.ndarray], frames_per_beat: int) -> Any:
     from IPython.display import HTML
 
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{_player(roll, frames_per_beat)}</td>"
+        f"<tr><td>{escape(name)}</td><td>{wav_player(wav(roll, frames_per_beat))}</td>"
         f"<td>{_link(name, roll, frames_per_beat)}</td></tr>"
         for name, roll in rolls.items()
     )
     return HTML(f"<table><thead><tr><th>piece</th><th>listen</th><th>take away</th></tr></thead>{rows}</table>")
-
-
-def _player(roll: np.ndarray, frames_per_beat: int) -> str:
-    data = base64.b64encode(wav(roll, frames_per_beat)).decode()
-    return f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>'
 
 
 def _link(name: str, roll: np.ndarray, frames_per_beat: int) -> str:

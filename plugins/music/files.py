@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from lstmlab.errors import some
+
 from .midi import read_midi
-from .pieces import BadPieceError, Pieces, some
+from .pieces import BadPieceError, Pieces
 from .rolls import read_rolls
 
 MIDI, ROLLS = (".mid", ".midi"), (".mat", ".npz")

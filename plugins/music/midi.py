@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lstmlab.errors import LstmlabError
+from lstmlab.errors import LstmlabError, some
 
-from .pieces import KEYS, LOWEST, BadPieceError, Pieces, collect, files_below, some
+from .pieces import KEYS, LOWEST, BadPieceError, Pieces, collect, files_below
 
 DRUMS = 9  # the channel of percussion in General MIDI, counted from 0
 OFF_GRID = 0.1  # frames by which an onset may miss the grid without being counted as moved

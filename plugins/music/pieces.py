@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from lstmlab.errors import LstmlabError
+from lstmlab.errors import LstmlabError, some
 from lstmlab.tasks.task import SPLITS
 
 KEYS = 88  # of a piano
 LOWEST = 21  # MIDI number of its first key, A0
 NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-SHOWN = 5  # names in a note
 
 
 class BadPieceError(LstmlabError):
@@ -95,12 +94,6 @@ def collect(found: list[tuple[str, Any, str | None]], where: Path, notes: tuple[
     if len({p is None for p in parts}) > 1:
         raise BadPieceError(f"{where}: some files bring their own splits and others do not; keep them in two folders")
     return Pieces(list(names), list(rolls), None if parts[0] is None else list(parts), notes)
-
-
-def some(names: list[str]) -> str:
-    """Return the first few names, and how many there are more."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def files_below(path: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lstmlab.errors import some
 from lstmlab.tasks.task import SPLITS
 
-from .pieces import BadPieceError, Pieces, collect, files_below, some
+from .pieces import BadPieceError, Pieces, collect, files_below
 
 MATLAB = dict(zip(("traindata", "validdata", "testdata"), SPLITS, strict=True))  # Boulanger-Lewandowski et al. 2012
 

@@ -6,7 +6,7 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lstmlab.data import Dataset, Download, File, OwnFiles
+from lstmlab.data import SPLITS, Dataset, Download, File, OwnFiles
 from lstmlab.registry import dataset
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from .conll import Columns
 
-SPLITS = ("train", "validation", "test")
 WNUT = "https://raw.githubusercontent.com/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603/"
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstmlab.data import OwnFiles
+from lstmlab.data import SPLITS, OwnFiles
 from lstmlab.registry import dataset
 
 from .data import Speech
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .utterances import Utterance
 
 SOUNDS = (".wav", ".flac")
-SPLITS = ("train", "validation", "test")
 NAMED = 5  # files that an error names
 
 

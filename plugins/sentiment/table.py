@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lstmlab.data.text_file import TextError, read_lines
+from lstmlab.errors import some
 from lstmlab.tasks.task import SPLITS
 
 from .cells import Row, read_rows, refuse
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from .task import SentimentConfig
 
 TABLES = (".csv", ".tsv", ".tab")
-SHOWN = 5  # lines and classes that a message names
 MEANT = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation"}
 MEANT |= {"test": "test"}
 
@@ -126,8 +126,3 @@ def _named_splits(path: Path, rows: list[Row], notes: list[str]) -> dict[str, li
 
 def _lines(numbers: list[int]) -> str:
     return f"line{'s' if len(numbers) > 1 else ''} {some([str(n) for n in numbers])}"
-
-
-def some(names: list[str]) -> str:
-    """Return the first few names, and how many there are more."""
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

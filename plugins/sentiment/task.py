@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from lstmlab.errors import some
 from lstmlab.schema import option
 from lstmlab.tasks.text_classification import TextClassification, TextConfig
 
 from . import comparison, exhibits
-from .table import read_texts, some
+from .table import read_texts
 
 if TYPE_CHECKING:
     import pandas as pd

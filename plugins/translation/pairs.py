@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lstmlab.data import SPLITS
 from lstmlab.data.text_file import TextError, read_lines
 from lstmlab.errors import LstmlabError
 
 Pair = tuple[str, str]
-SPLITS = ("train", "validation", "test")
 NAMED = 5  # files that a note names at most
 LARGEST = 20  # pairs that hang together: larger groups stay in train, since one of them could fill a split
 

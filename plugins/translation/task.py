@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
+from lstmlab.data import SPLITS
 from lstmlab.data.text_file import TextError, read_lines
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import option
@@ -19,7 +20,7 @@ from lstmlab.tasks import Metric
 from lstmlab.tasks.transduction import ENTROPY, LOOKED_AT, Pair, Transduction, TransductionConfig
 
 from . import baselines, exhibits, scores
-from .pairs import SPLITS, clean
+from .pairs import clean
 from .subwords import Subwords
 
 if TYPE_CHECKING:
