@@ -24,6 +24,7 @@ from yaml import YAMLError
 from lstmlab import paths, plugins, registry
 from lstmlab.errors import nearest
 from lstmlab.schema import (
+    LAUNCHES,
     CellConfig,
     EngineConfig,
     LaunchConfig,
@@ -130,7 +131,7 @@ def check(config: DictConfig) -> Settings:
     return Settings(
         run=check_run({k: plain[k] for k in ("cell", "task", "train", "engine", "seed")}),
         study=typed(StudyConfig, plain["study"], "study"),
-        launch=typed(LaunchConfig, plain["launch"], "launch"),
+        launch=typed(LAUNCHES.get(plain["launch"].get("name"), LaunchConfig), plain["launch"], "launch"),
         report=typed(ReportConfig, plain["report"], "report"),
         outputs=top.outputs,
         workers=top.workers,

@@ -114,6 +114,9 @@ class LaunchConfig:
     time_limit: float | None = option(None, above=0)  # minutes that a run may take
 
 
+LAUNCHES: dict[str, type[LaunchConfig]] = {}  # of the launchers that have keys of their own
+
+
 @dataclass
 class ReportConfig:
     """Group ``report``: how results are rendered."""

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from functools import cached_property
 from io import BytesIO
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
-from tqdm import tqdm
 
 from lstmlab import paths, registry
-from lstmlab.machine import cores
-from lstmlab.progress import bar
 from lstmlab.schema import StudyConfig
+from lstmlab.studies.drive import drive
 from lstmlab.studies.expand import plan
 from lstmlab.studies.files import write
 from lstmlab.studies.identity import Spec
-from lstmlab.studies.interrupts import first_interrupt
-from lstmlab.studies.launch import Event, Options, launch
 from lstmlab.studies.run import Run
 from lstmlab.studies.status import PLAN
 from lstmlab.studies.store import Result, Store
@@ -76,48 +71,9 @@ class Study:
         write(self.folder / PLAN, json.dumps(plan, indent=1).encode())
         if missing:
             self.store.prepare()
-            self._launch(missing)
+            drive(missing, self.store, self.settings, self.config.name, self.results)
         self._write_results()
         return self
-
-    def _launch(self, missing: list[Spec]) -> None:
-        threads = max(s.config.train.threads for s in missing)
-        workers = self.settings.workers or max(1, cores() // threads)
-        options = Options(self.settings.launch, workers, self.settings.checkpoint_minutes)
-        events = launch(missing, self.store, options)
-        with bar(len(self.specs), self.config.name) as shown, closing(events):  # closing ends the workers
-
-            def end() -> None:
-                options.stopping.set()
-                shown.write(
-                    "interrupted: the runs at work are finished first; Ctrl-C again stops them now", file=sys.stderr
-                )
-
-            with first_interrupt(end):
-                self._show(events, shown, len(self.specs) - len(missing))
-        if options.stopping.is_set():
-            raise KeyboardInterrupt
-
-    def _show(self, events: Iterator[Event], shown: tqdm[Any], done: int) -> None:
-        """Take results in, and keep the bar up to date."""
-        shown.update(done)
-        running: dict[str, str] = {}
-        for event in events:
-            config = event.spec.config
-            name = f"{config.task.label}/{config.cell.name}/{config.seed}"
-            if event.final:
-                running.pop(name, None)
-            else:
-                loss = "" if event.loss is None else f", loss {event.loss:.3g}"
-                running[name] = f"{name} {event.step / config.train.steps:.0%}{loss}"
-            if event.elsewhere:
-                shown.write(f"left to {event.elsewhere}: {name}")
-            if event.result is not None:
-                self.results[event.spec] = event.result
-                if event.result["status"] == "failed":
-                    shown.write(f"failed: {name}: {event.result['reason']}")
-            shown.set_postfix_str("; ".join(running.values()), refresh=event.result is None)
-            shown.update(event.result is not None)
 
     @cached_property
     def results(self) -> dict[Spec, Result | None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from lstmlab.schema import LaunchConfig
 from lstmlab.studies.identity import Spec
@@ -42,6 +43,16 @@ class Job:
 
     spec: Spec
     stale: int = 0
+
+    def request(self, store: Store, options: Options) -> dict[str, Any]:
+        """Return what `worker` has to be told, as JSON-safe values."""
+        return {
+            "config": asdict(self.spec.config),
+            "id": self.spec.id,
+            "outputs": str(store.outputs),
+            "checkpoint_minutes": options.checkpoint_minutes,
+            "stale": self.stale,
+        }
 
 
 @dataclass

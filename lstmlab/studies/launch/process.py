@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 
 import psutil
 
@@ -87,15 +86,8 @@ class Process:
         """Send a run to the process; return why it was not done, None when it was."""
         assert process.stdin is not None
         assert process.stdout is not None
-        request = {
-            "config": asdict(job.spec.config),
-            "id": job.spec.id,
-            "outputs": str(self.store.outputs),
-            "checkpoint_minutes": self.options.checkpoint_minutes,
-            "stale": job.stale,
-        }
         try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.write(json.dumps(job.request(self.store, self.options)).encode() + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
             return f"its worker process died: {_cause(process.wait())}"
