@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: report test test-real test-triton check format lab clean
+.PHONY: report test test-real test-faults test-triton check format lab clean
 
 report: $(READY) ## train what is missing of the study "variants" and render its report
 	$(BIN)/lstmlab report study=variants
@@ -14,6 +14,9 @@ test: $(READY) check ## lint, types and all fast tests
 
 test-real: $(READY) ## what takes minutes: full-size training against the promises of each task
 	$(BIN)/python -m pytest -m real
+
+test-faults: $(READY) ## kill, fill, break whatever a study rests on, and write the table of docs/reliability.md
+	$(BIN)/python -m pytest tests/faults -m '' -n 0 --table
 
 test-triton: $(READY) ## the GPU's kernels without a GPU, interpreted and compiled: brings Triton, 1 GB, into .venv
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[gpu]'
