@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
@@ -23,10 +24,14 @@ def starting() -> Iterator[Start]:
     """Give a starter of studies that leaves no process behind, whatever a test finds."""
     drivers: list[subprocess.Popen[str]] = []
 
-    def start(outputs: Path, *overrides: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    def start(
+        outputs: Path, *overrides: str, prefix: Sequence[str] = (), cwd: Path = ROOT, **options: Any
+    ) -> subprocess.Popen[str]:
         command = [*prefix, sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        driver = subprocess.Popen([*command, *overrides], cwd=ROOT, text=True, start_new_session=True, **pipes)
+        driver = subprocess.Popen(
+            [*command, *overrides], cwd=cwd, text=True, start_new_session=True, **pipes, **options
+        )
         drivers.append(driver)
         return driver
 

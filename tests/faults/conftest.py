@@ -6,19 +6,19 @@ runs all of them and writes the table from these marks and what came out.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from disturbed import STUDY, Table, table_of
+from disturbed import TRAP, Table, rerun
 from processes import Start, starting
-
-import lstmlab
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
+TRAP_PLUGIN = Path(__file__).parent / "trap"
 MARKS = pytest.StashKey[dict[str, tuple[str, str]]]()
 
 
@@ -40,10 +40,23 @@ def faults(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """The final table of the study that all faults disturb."""
-    outputs = tmp_path_factory.mktemp("undisturbed")
-    lstmlab.study("variants", [*STUDY, "launch=serial", f"outputs={outputs}"]).run()
-    return table_of(outputs)
+    """The final table of the study that faults disturb."""
+    return rerun(tmp_path_factory.mktemp("undisturbed")).table
+
+
+@pytest.fixture(scope="session")
+def untrapped(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """The final table of the study whose plugin misbehaves, when it does not."""
+    folder = tmp_path_factory.mktemp("untrapped")
+    shutil.copytree(TRAP_PLUGIN, folder / "plugins" / "trap")
+    return rerun(folder / "outputs", *TRAP, cwd=folder).table
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """A working directory with the plugin that misbehaves once a file ``trap`` says how."""
+    shutil.copytree(TRAP_PLUGIN, tmp_path / "plugins" / "trap")
+    return tmp_path
 
 
 @pytest.fixture

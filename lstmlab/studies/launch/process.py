@@ -16,6 +16,7 @@ import psutil
 
 from lstmlab.studies.claims import hold
 from lstmlab.studies.launch.events import Event, Job, Options
+from lstmlab.studies.launch.log import Log
 from lstmlab.studies.store import Store
 
 LOOK_EVERY = 0.25  # seconds between two looks at what a worker needs
@@ -42,7 +43,9 @@ class Process:
         process = self._ready()
         if process is None:
             return
-        reason = self._serve(process, job, tell)
+        log = Log(self.store.folder(job.spec))
+        reason = self._serve(process, job, tell, log)
+        log.trim()
         if reason is None or self._stopped.is_set():
             return
         self._process = None
@@ -82,7 +85,7 @@ class Process:
             start_new_session=True,
         )
 
-    def _serve(self, process: subprocess.Popen[bytes], job: Job, tell: Callable[[Event], None]) -> str | None:
+    def _serve(self, process: subprocess.Popen[bytes], job: Job, tell: Callable[[Event], None], log: Log) -> str | None:
         """Send a run to the process; return why it was not done, None when it was."""
         assert process.stdin is not None
         assert process.stdout is not None
@@ -103,6 +106,7 @@ class Process:
                     tell(event)
                     if event.final:
                         return None
+            log.trim()
             exceeded = self._exceeded(process.pid, time.monotonic() - started)
             if exceeded:
                 process.kill()
