@@ -1,21 +1,17 @@
-"""A study: each run once, failures kept apart, and nothing lost whatever dies. Real processes, real signals."""
+"""A study: each run once, and failures kept apart. What happens when something dies: tests/faults."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, TINY
+from conftest import TINY
+from processes import finished as results
 
 import lstmlab
 from lstmlab.errors import LstmlabError
@@ -24,48 +20,6 @@ from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.launch.process import Process
 
 SLOW = [o for o in TINY if "steps" not in o] + ["train.steps=100000", "train.evaluate_every=100000"]
-
-
-def results(outputs: Path) -> dict[str, float]:
-    """When each run was finished, by folder name."""
-    return {f.parent.name: f.stat().st_mtime_ns for f in outputs.glob("runs/*/result.json")}
-
-
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """A starter of studies that leaves no process behind, whatever a test finds."""
-    drivers: list[subprocess.Popen[str]] = []
-
-    def start(outputs: Path, *overrides: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
-        command = [*prefix, sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}"]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        driver = subprocess.Popen([*command, *overrides], cwd=ROOT, text=True, start_new_session=True, **pipes)
-        drivers.append(driver)
-        return driver
-
-    yield start
-    for driver in drivers:
-        for pid in [*workers_of(driver), driver.pid] if driver.poll() is None else []:
-            os.kill(pid, signal.SIGKILL)
-        driver.wait()
-
-
-def wait_for(condition, seconds: float = 60) -> None:  # type: ignore[no-untyped-def]
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
-def workers_of(driver: subprocess.Popen[str]) -> list[int]:
-    children = Path(f"/proc/{driver.pid}/task").glob("*/children")
-    return [int(pid) for file in children for pid in file.read_text().split()]
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
 
 
 @pytest.fixture(scope="module")
@@ -124,73 +78,6 @@ def test_one_failing_run_does_not_take_the_others_along_and_is_retried(tmp_path:
     assert results(tmp_path) != before
 
 
-@needs_proc
-def test_a_killed_worker_costs_its_run_only(tmp_path: Path, start: Start) -> None:
-    driver = start(tmp_path, *SLOW, "cell=vanilla", "seed=0")
-    wait_for(lambda: list(tmp_path.glob("runs/*/config.yaml")) and workers_of(driver))
-    os.kill(workers_of(driver)[0], signal.SIGKILL)
-    _, said = driver.communicate(timeout=60)
-    assert driver.returncode == 1
-    assert "its worker process died: SIGKILL" in said
-    (failed,) = tmp_path.glob("runs/*/result.json")
-    assert json.loads(failed.read_text())["status"] == "failed"
-
-
-@needs_proc
-def test_a_killed_driver_loses_nothing_and_a_rerun_continues(tmp_path: Path, start: Start) -> None:
-    options = [o for o in TINY if not o.startswith("train.")] + ["train.steps=150", "seed=0,1,2,3"]
-    driver = start(tmp_path, *options, "cell=vanilla")
-    wait_for(lambda: len(results(tmp_path)) >= 1)
-    pids = workers_of(driver)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait(timeout=10)
-    wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids))
-    kept = results(tmp_path)
-    assert 1 <= len(kept) < 4
-    done = lstmlab.study("variants", [*options, "cell=vanilla", f"outputs={tmp_path}"]).run()
-    assert list(done.table().status) == ["done"] * 4
-    after = results(tmp_path)
-    assert {k: after[k] for k in kept} == kept, "what was finished is not trained again"
-
-
-IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script's `command &` starts it
-
-
-@needs_proc
-def test_ctrl_c_once_finishes_what_runs_and_begins_nothing_more(tmp_path: Path, start: Start) -> None:
-    """Also where the signal was ignored when the study was started."""
-    options = [o for o in TINY if not o.startswith("train.")] + ["train.steps=300", "cell=vanilla", "seed=0,1,2,3,4"]
-    driver = start(tmp_path, *options, prefix=IGNORING)
-    wait_for(lambda: len(list(tmp_path.glob("runs/*/config.yaml"))) == 1)
-    os.kill(driver.pid, signal.SIGINT)
-    _, said = driver.communicate(timeout=60)
-    assert driver.returncode == 130
-    assert "the runs at work are finished first" in said
-    assert "interrupted; finished runs are kept" in said
-    assert "Traceback" not in said
-    assert [json.loads(f.read_text())["status"] for f in tmp_path.glob("runs/*/result.json")] == ["done"]
-    assert not list(tmp_path.glob("runs/*/claim-*"))
-
-
-@needs_proc
-def test_ctrl_c_twice_stops_now_and_a_rerun_goes_on_from_there(tmp_path: Path, start: Start) -> None:
-    options = [*SLOW, "cell=vanilla", "seed=0,1,2", "workers=2"]
-    driver = start(tmp_path, *options)
-    wait_for(lambda: len([f for f in tmp_path.glob("runs/*/metrics.jsonl") if f.stat().st_size]) == 2)
-    pids = workers_of(driver)
-    os.kill(driver.pid, signal.SIGINT)
-    time.sleep(0.5)
-    os.kill(driver.pid, signal.SIGINT)
-    _, said = driver.communicate(timeout=30)
-    assert driver.returncode == 130
-    assert "Traceback" not in said
-    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
-    assert len(pids) == 2
-    assert results(tmp_path) == {}
-    assert len(list(tmp_path.glob("runs/*/checkpoint.safetensors"))) == 2
-    assert not list(tmp_path.glob("runs/*/claim-*"))
-
-
 def test_a_worker_that_is_being_started_can_be_stopped(tmp_path: Path) -> None:
     """What interrupts a study while a process starts ends that process too."""
     study = lstmlab.study("variants", [*SLOW, "cell=vanilla", "seed=0", f"outputs={tmp_path}"])
@@ -213,26 +100,6 @@ def test_a_worker_that_is_being_started_can_be_stopped(tmp_path: Path) -> None:
     assert process._process.poll() is not None
     assert not thread.is_alive()
     assert not any(event.final for event in heard)
-
-
-def test_a_disk_that_fills_up_stops_a_study_with_what_to_do_and_a_rerun_continues(
-    full_disk: Path, start: Start
-) -> None:
-    """64 KiB hold the first run's files, not those of all three."""
-    options = [*TINY, "cell.hidden_size=40", "cell=vanilla", "seed=0,1,2"]
-    driver = start(full_disk, *options)
-    _, said = driver.communicate(timeout=60)
-    assert driver.returncode == 2
-    assert "No space left" in said
-    assert "Finished runs are kept; free some space" in said
-    assert "Traceback" not in said
-    kept = results(full_disk)
-    assert 1 <= len(kept) < 3
-    assert all(json.loads(f.read_text())["status"] == "done" for f in full_disk.glob("runs/*/result.json"))
-    subprocess.run(["mount", "-o", "remount,size=8m", full_disk], check=True)
-    done = lstmlab.study("variants", [*options, f"outputs={full_disk}"]).run()
-    assert list(done.table().status) == ["done"] * 3
-    assert {k: v for k, v in results(full_disk).items() if k in kept} == kept
 
 
 def test_a_damaged_result_stops_a_study_before_it_starts(runs: Path) -> None:
