@@ -173,7 +173,11 @@ def data(rest: Sequence[str]) -> int:
 
 
 def bench(rest: Sequence[str]) -> int:
-    """Time cells; an interruption keeps what has been measured."""
+    """Time cells, or what a study costs; an interruption keeps what has been measured of the cells."""
+    if rest and rest[0] == "studies":
+        from lstmlab.bench.studies import bench as bench_studies
+
+        return bench_studies(rest[1:])
     from lstmlab.bench.options import parse
 
     if not {"-h", "--help"} & {*rest}:

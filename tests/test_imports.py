@@ -21,7 +21,7 @@ LAYERS = [
     "testing",
     "reports",
 ]  # each may use those before it
-ASIDE = {"bench": ["cells", "engine"]}  # what nothing but the top uses, and what it may use
+ASIDE = {"bench": ["cells", "engine", "studies"]}  # what nothing but the top uses, and what it may use
 BASE = {
     "registry",
     "plugins",

@@ -8,6 +8,7 @@ Whatever dies before that leaves a run that goes on from its checkpoint, or is d
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,15 @@ class Store:
         return self.finish(spec, {"status": "failed", "reason": reason, "traceback": details})
 
 
+def parse(text: str | bytes) -> dict[str, Any]:
+    """Return an object of JSON that keeps once what many of its kind share: a driver holds thousands of results."""
+    return json.loads(text, object_pairs_hook=_interned)
+
+
+def _interned(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {sys.intern(key): sys.intern(value) if type(value) is str else value for key, value in pairs}
+
+
 def read_result(folder: Path, id: str | None = None) -> Result | None:
     """Return the result in a run's folder, None without one.
 
@@ -93,7 +103,7 @@ def read_result(folder: Path, id: str | None = None) -> Result | None:
     """
     path = folder / "result.json"
     try:
-        result: Result = json.loads(path.read_text(encoding="utf-8"))
+        result = parse(path.read_text(encoding="utf-8"))
         missing = [k for k in REQUIRED if k not in result]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")

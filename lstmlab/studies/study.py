@@ -67,13 +67,17 @@ class Study:
         """
         over = ("done",) if retry else ("done", "failed")
         missing = [s for s, r in self.results.items() if r is None or r["status"] not in over]
-        plan = {"question": self.config.question, "runs": [spec.name for spec in self.specs]}
-        write(self.folder / PLAN, json.dumps(plan, indent=1).encode())
+        self.write_plan()
         if missing:
             self.store.prepare()
             drive(missing, self.store, self.settings, self.config.name, self.results)
         self._write_results()
         return self
+
+    def write_plan(self) -> None:
+        """Write down which runs the study consists of, for `lstmlab status` and others who only look at files."""
+        plan = {"question": self.config.question, "runs": [spec.name for spec in self.specs]}
+        write(self.folder / PLAN, json.dumps(plan, indent=1).encode())
 
     @cached_property
     def results(self) -> dict[Spec, Result | None]:

@@ -17,7 +17,7 @@ import psutil
 from lstmlab.studies.claims import hold
 from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.launch.log import Log
-from lstmlab.studies.store import Store
+from lstmlab.studies.store import Store, parse
 
 LOOK_EVERY = 0.25  # seconds between two looks at what a worker needs
 PATIENCE = 10.0  # seconds that a worker has to write a checkpoint when it is stopped
@@ -102,7 +102,7 @@ class Process:
                     return f"its worker process died: {_cause(process.wait())}"
                 *lines, unread = (unread + new).split(b"\n")
                 for line in lines:
-                    event = Event(job.spec, **json.loads(line))
+                    event = Event(job.spec, **parse(line))
                     tell(event)
                     if event.final:
                         return None
