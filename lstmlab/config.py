@@ -146,6 +146,9 @@ def check_run(plain: Mapping[str, Any], files: bool = True) -> RunConfig:
         plain: the groups, and the seed.
         files: those that keys name must be there; a finished run needs them no more.
     """
+    missing = [key for key in ("cell", "task", "train", "engine", "seed") if key not in plain]
+    if missing:
+        raise ConfigError(f"The config of the run does not give {', '.join(missing)}.")
     task: Any = typed(registry.task.get(plain["task"].get("name")).Config, plain["task"], "task", files)
     registry.cell.entry(plain["cell"].get("name"))
     registry.dataset.entry(task.dataset)

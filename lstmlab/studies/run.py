@@ -7,9 +7,11 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from omegaconf import OmegaConf
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -106,8 +108,12 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The config that the run was made with, checked again."""
-        plain = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
-        return check_run(plain, files=False)  # type: ignore[arg-type]
+        path = self.folder / "config.yaml"
+        stored: Any = OmegaConf.to_container(OmegaConf.load(path))
+        try:
+            return check_run(stored, files=False)
+        except LstmlabError as error:
+            raise self._of_other_code(path, error) from None
 
     @cached_property
     def task(self) -> Task:
@@ -122,9 +128,13 @@ class Run:
         model = build(self.task, self.config.cell, self.config.engine)
         path = self.folder / "weights.safetensors"
         try:
-            model.load_state_dict(load_file(path))
-        except Exception as error:  # safetensors raises its own type, torch another
+            weights = load_file(path)
+        except (OSError, SafetensorError) as error:
             raise StorageError(f"{path} cannot be read: {error}. Delete {self.folder} and run it again.") from None
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise self._of_other_code(path, error) from None
         return model.eval()
 
     @cached_property
@@ -160,6 +170,13 @@ class Run:
         if not path.exists():
             raise LstmlabError(f"{path} is not there: give the file that holds the new data")
         return self.task.predict(self.model, path)
+
+    def _of_other_code(self, path: Path, error: Exception) -> StorageError:
+        made_by = self.result.get("machine", {}).get("lstmlab", "another version")
+        return StorageError(
+            f"{path} does not fit what is installed here: {error}\nThe run's result and metrics can be read. For its "
+            f"model, train it again, or install what made it: lstmlab {made_by}, and its plugins as they were then."
+        )
 
     def _read(self, name: str) -> str:
         path = self.folder / name

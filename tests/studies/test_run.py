@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -71,3 +72,39 @@ def test_what_cannot_be_answered_is_refused(
 ) -> None:
     assert cli.main(["predict", "adding-vanilla-s0", "--input", input, f"outputs={outputs}"]) == 2
     assert said in capsys.readouterr().err
+
+
+FORMER = next((Path(__file__).parent / "former").iterdir())  # as lstmlab wrote it in November 2026, before any release
+ENGINE = "engine: {name: reference, checkpoint_every: null}\n"
+
+
+@pytest.mark.parametrize(
+    ("added", "old", "new", "said"),
+    [
+        ("", "", "", "does not give engine"),
+        (ENGINE, "name: climate", "name: characters", "no task called 'characters'"),
+        (ENGINE, "window: 104", "windows: 104", "task.windows=104: there is no such key"),
+    ],
+)
+def test_a_run_of_a_former_version_is_read_as_far_as_it_can_be(
+    tmp_path: Path, added: str, old: str, new: str, said: str
+) -> None:
+    """Its result and history are; where its model cannot be built any more, what can be done is said."""
+    folder = shutil.copytree(FORMER, tmp_path / FORMER.name)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace(old, new) + added)
+    run = lstmlab.load_run(str(folder))
+    assert str(run) == "Run(climate, vanilla, seed 1: done, MAE 2.545 ppm)"
+    assert len(run.metrics) == 21
+    with pytest.raises(LstmlabError, match="train it again, or install what made it: lstmlab 0") as refused:
+        _ = run.model
+    assert said in str(refused.value)
+    assert str(folder) in str(refused.value)
+
+
+def test_weights_of_another_model_are_refused_with_what_can_be_done(outputs: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(lstmlab.load_run("adding-vanilla-s0", str(outputs)).folder, tmp_path / "run")
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("hidden_size: 48", "hidden_size: 47"))
+    with pytest.raises(LstmlabError, match=r"size mismatch[\s\S]*install what made it"):
+        _ = lstmlab.load_run(str(folder)).model
