@@ -237,5 +237,5 @@ COMMANDS = {
     "predict": (predict, "Let the model of a finished run answer new data.", ""),
     "data": (data, "List the datasets and where they are, or fetch one. Files are found by their hash.", ""),
     "check": (check, "Check a task or a cell against its contract. Each check that fails says what to do.", ""),
-    "bench": (bench, "Time every cell against torch's own layers.", ""),
+    "bench": (bench, "Time every cell against torch's own layers; `bench studies` measures what a study costs.", ""),
 }

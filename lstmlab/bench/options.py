@@ -37,6 +37,7 @@ Examples:
   lstmlab bench --cells vanilla,peephole --shapes 100x32x64x128 --threads 1
   lstmlab bench --dtype bfloat16 --no-reference
   lstmlab bench --rounds 5 --budget 0.5                  a quick look
+  lstmlab bench studies                                  instead: what a study costs beyond its trainings
 """
 
 

@@ -93,7 +93,8 @@ def measure(runs: int, folder: Path) -> Iterator[str]:
         f"throughput: {rates[0]:.1f} runs a second with one worker, {rates[1]:.1f} with two: "
         f"{median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}) on {cores()} cores"
     )
-    yield f"memory:     {max(p.grown for p in [*single, *double]) / 1e6:.1f} MB more after {len(single[0].ends)} runs"
+    grown = max(p.grown for p in (*single, *double)) / 1e6
+    yield f"memory:     {grown:.1f} MB more in the driver, of {_memory() / 1e6:.0f}, after {len(single[0].ends)} runs"
     yield from _listing(folder / "many", single[0].results[0])
 
 
