@@ -35,6 +35,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def faults(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
     """What goes wrong and what is promised, of every test of a fault."""
+    if request.config.getoption("--table", False):
+        pytest.skip("the table is being written")
     return list(request.config.stash[MARKS].values())
 
 
@@ -69,11 +71,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not session.config.getoption("--table", False):
         return
     reports = session.config.pluginmanager.get_plugin("terminalreporter").stats
-    outcomes = {r.nodeid: word for word in ("passed", "failed", "skipped") for r in reports.get(word, [])}
-    rows = [
-        f"| {what} | {promise} | {outcomes.get(node, 'not run')} |"
-        for node, (what, promise) in session.config.stash[MARKS].items()
-    ]
+    marks = session.config.stash[MARKS]
+    outcomes = {r.nodeid: w for w in ("passed", "failed", "skipped") for r in reports.get(w, []) if r.nodeid in marks}
+    rows = [f"| {what} | {promise} | {outcomes.get(node, 'not run')} |" for node, (what, promise) in marks.items()]
     counts = [f"{n} {word}" for word in ("passed", "failed", "skipped") if (n := list(outcomes.values()).count(word))]
     lines = [
         BEGIN,

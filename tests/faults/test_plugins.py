@@ -10,6 +10,7 @@ from processes import Start, needs_proc
 
 pytestmark = needs_proc
 
+LIMITED = ("sh", "-c", 'ulimit -v 6000000; exec "$@"', "sh")  # kB of addresses
 SAVED = "the others go on; a rerun trains that run only"
 FAULTS = {
     "raise": ("raises", f"the run is recorded as failed with the error, its traceback beside it; {SAVED}", []),
@@ -24,9 +25,14 @@ FAULTS = {
         ["launch.time_limit=0.2"],
     ),
     "allocate": (
-        "uses up the memory",
+        "uses up the memory of the machine",
         f"with `launch.memory_limit` the run is stopped and recorded as failed, and the worker replaced; {SAVED}",
         ["launch.memory_limit=2"],
+    ),
+    "exhaust": (
+        "gets no more memory from the system",
+        f"the run is recorded as failed with the error; {SAVED}",
+        [],
     ),
 }
 REASONS = {
@@ -34,6 +40,7 @@ REASONS = {
     "exit": "its worker process died: exit code 3; see log.txt in the run's folder",
     "hang": "it took longer than launch.time_limit=0.2 minutes",
     "allocate": "more than launch.memory_limit=2",
+    "exhaust": "MemoryError",
 }
 
 
@@ -51,9 +58,9 @@ REASONS = {
     ],
 )
 def test_what_a_plugin_does_costs_one_run(plugin: Path, start: Start, untrapped: Table, way: str) -> None:
-    (plugin / "trap").write_text(way)
+    (plugin / "trap").write_text("allocate" if way == "exhaust" else way)
     outputs = plugin / "outputs"
-    driver = start(outputs, *TRAP, *FAULTS[way][2], cwd=plugin)
+    driver = start(outputs, *TRAP, *FAULTS[way][2], cwd=plugin, prefix=LIMITED if way == "exhaust" else ())
     _, said = driver.communicate(timeout=120)
     assert driver.returncode == 1, said
     (reason,) = failures(outputs)
