@@ -10,7 +10,7 @@ from processes import Start, needs_proc
 
 pytestmark = needs_proc
 
-LIMITED = ("sh", "-c", 'ulimit -v 6000000; exec "$@"', "sh")  # kB of addresses
+LIMITED = ("sh", "-c", 'ulimit -v 4000000; exec "$@"', "sh")  # kB of addresses
 SAVED = "the others go on; a rerun trains that run only"
 FAULTS = {
     "raise": ("raises", f"the run is recorded as failed with the error, its traceback beside it; {SAVED}", []),
