@@ -48,6 +48,7 @@ class _Worker:
             with log.open("ab") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
+            self.tell({"step": 0})  # the data of some tasks take longer than their training
 
         try:
             result = execute_run(spec, store, request["checkpoint_minutes"], self.progress, request["stale"], begun)
