@@ -12,6 +12,7 @@ from lstmlab.studies.identity import Spec
 from lstmlab.studies.interrupts import first_interrupt
 from lstmlab.studies.launch import Options, launch
 from lstmlab.studies.store import Result, Store
+from lstmlab.studies.trackers import Trackers
 
 Results = dict[Spec, Result | None]
 
@@ -32,7 +33,8 @@ def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str,
     """
     threads = max(spec.config.train.threads for spec in missing)
     workers = settings.workers or max(1, cores() // threads)
-    options = Options(settings.launch, workers, settings.checkpoint_minutes)
+    trackers = Trackers(tuple(settings.trackers), settings.study.name)
+    options = Options(settings.launch, workers, settings.checkpoint_minutes, trackers)
     board = Board(title, results, missing, workers)
     events = launch(missing, store, options)
     # Closing the events ends the workers; until then the display goes on.

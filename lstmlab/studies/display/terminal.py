@@ -56,7 +56,7 @@ class Terminal:
         )
 
     def _row(self, row: Row, longest: int, width: int) -> Text:
-        """Return a run's line. Where it is narrow, first the bar is left out, then the loss, then a name's beginning."""
+        """Return a run's line; where it is narrow without bar, then without loss, then without the name's beginning."""
         room = width - 2 - SHARE
         loss = LOSS if room - LOSS >= longest else 0
         name = min(longest, room - loss)

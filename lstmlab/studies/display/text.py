@@ -22,7 +22,8 @@ def counts(now: Picture) -> str:
     words = [f"{now.done + now.failed} of {now.total} runs"]
     words += [f"{now.failed} failed"] if now.failed else []
     words += [f"{now.elsewhere} elsewhere"] if now.elsewhere else []
-    return f"{', '.join(words)}; {clock(now.seconds)}, {left(now.left)}"
+    rest = "" if now.done + now.failed == now.total else f", {left(now.left)}"
+    return f"{', '.join(words)}; {clock(now.seconds)}{rest}"
 
 
 def summary(now: Picture) -> str:
