@@ -1,4 +1,4 @@
-"""TensorBoard: event files below ``<outputs>/tensorboard``, written without TensorFlow and without its own threads."""
+"""TensorBoard: event files below ``<outputs>/tensorboard``, written without TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from io import BytesIO
 
 from omegaconf import OmegaConf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -34,35 +35,42 @@ class TensorBoard:
     def begin(self, rows: Sequence[Row]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         former = [int(f.name.split(".")[3]) for f in self.folder.glob("events.out.tfevents.*")]
-        number = max([int(time.time()), *(n + 1 for n in former)])  # readers go by it; clocks are set back
-        name = f"events.out.tfevents.{number:010d}.{socket.gethostname()}.{os.getpid()}"
-        self._file = (self.folder / name).open("xb")
-        self._writer = RecordWriter(self._file)
-        self._write(file_version="brain.Event:2")
-        self._write(step=0, session_log=SessionLog(status=SessionLog.START))
+        number = max([int(time.time()), *(n + 1 for n in former)])  # readers go by it, and clocks are set back
+        self._path = self.folder / f"events.out.tfevents.{number:010d}.{socket.gethostname()}.{os.getpid()}"
+        self._write([Event(file_version="brain.Event:2"), Event(session_log=SessionLog(status=SessionLog.START))])
         config = OmegaConf.to_yaml(OmegaConf.create(self.run.settings()))
-        self._tell("config", "".join(f"    {line}\n" for line in config.splitlines()), 0)
+        self._write([_text("config", "".join(f"    {line}\n" for line in config.splitlines()), 0)])
         self.log(rows)
 
     def log(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values(row).items()]
-            self._write(step=row["step"], summary=Summary(value=scalars))
-        self._file.flush()
+        self._write([_scalars(row) for row in rows])
 
     def end(self, result: Result | None) -> None:
-        if result is not None:
-            done = result["status"] == "done"
-            if done:
-                self.log([final(result)])
-            self._tell("status", "done" if done else f"failed: {result['reason']}", result.get("steps", 0))
-        self._file.close()
+        if result is None:
+            return
+        if result["status"] == "done":
+            self._write([_scalars(final(result)), _text("status", "done", result["steps"])])
+        else:
+            self._write([_text("status", f"failed: {result['reason']}", 0)])
 
-    def _tell(self, tag: str, text: str, step: int) -> None:
-        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
-        tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode()], tensor_shape=shape)
-        value = Summary.Value(tag=tag, metadata=create_summary_metadata("", ""), tensor=tensor)
-        self._write(step=step, summary=Summary(value=[value]))
+    def _write(self, events: Sequence[Event]) -> None:
+        """Append to the file, which is not kept open: whatever goes wrong with it leaves nothing behind."""
+        written = BytesIO()
+        writer = RecordWriter(written)
+        for event in events:
+            event.wall_time = time.time()
+            writer.write(event.SerializeToString())
+        with self._path.open("ab") as file:
+            file.write(written.getvalue())
 
-    def _write(self, **what: object) -> None:
-        self._writer.write(Event(wall_time=time.time(), **what).SerializeToString())
+
+def _scalars(row: Row) -> Event:
+    scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values(row).items()]
+    return Event(step=row["step"], summary=Summary(value=scalars))
+
+
+def _text(tag: str, text: str, step: int) -> Event:
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+    tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode()], tensor_shape=shape)
+    value = Summary.Value(tag=tag, metadata=create_summary_metadata("", ""), tensor=tensor)
+    return Event(step=step, summary=Summary(value=[value]))
