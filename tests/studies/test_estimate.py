@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated import spec
 
 from lstmlab.studies.display import Board
 from lstmlab.studies.display import board as module
@@ -20,12 +20,6 @@ from lstmlab.studies.launch import Event
 STEPS = 50
 
 
-def spec(task: str, cell: str, seed: int, steps: int = STEPS) -> Spec:
-    named = {"task": SimpleNamespace(label=task), "cell": SimpleNamespace(name=cell)}
-    config = SimpleNamespace(**named, seed=seed, train=SimpleNamespace(steps=steps))
-    return Spec(config, f"{task}{cell}{seed:09}")  # type: ignore[arg-type]
-
-
 class Simulation:
     """A study whose runs take as long as they are said to, each with its steps at a constant speed."""
 
@@ -33,11 +27,11 @@ class Simulation:
         self.now = 0.0
         self.board = Board("study", dict.fromkeys(specs), specs, workers, lambda: self.now)
         free, self.news = [0.0] * workers, []
-        for order, (spec, takes) in enumerate(zip(specs, seconds, strict=True)):
+        for order, (one, takes) in enumerate(zip(specs, seconds, strict=True)):
             start = heapq.heappop(free)
             heapq.heappush(free, start + takes)
-            steps = [(start + takes * n / STEPS, order, n, Event(spec, n, 0.5)) for n in range(STEPS)]
-            self.news += [*steps, (start + takes, order, STEPS, Event(spec, result={"status": "done"}))]
+            steps = [(start + takes * n / STEPS, order, n, Event(one, n, 0.5)) for n in range(STEPS)]
+            self.news += [*steps, (start + takes, order, STEPS, Event(one, result={"status": "done"}))]
         self.end = max(free)
 
     def run(self) -> Iterator[float | None]:
