@@ -16,8 +16,10 @@ import lstmlab
 from lstmlab.config import check, compose
 from lstmlab.errors import LstmlabError
 from lstmlab.studies.budget import within_budget
+from lstmlab.studies.display import Display
 from lstmlab.studies.execute import Interrupted, execute_run
 from lstmlab.studies.identity import Spec, specify
+from lstmlab.studies.launch import Event
 from lstmlab.studies.run import Run
 from lstmlab.studies.store import Store
 from lstmlab.studies.trackers import Trackers, settle, tracker, tracking
@@ -230,10 +232,13 @@ def test_a_worker_says_in_log_txt_that_nobody_listens_and_hands_the_rest_over_be
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    heard: list[Event] = []
+    monkeypatch.setattr(Display, "hear", lambda display, event: heard.append(event))
     trackers = "trackers=[tensorboard,mlflow]"
     study = lstmlab.study("variants", [*RUN, "cell=vanilla,peephole", "seed=0", trackers, f"outputs={tmp_path}"]).run()
     assert list(study.table().status) == ["done", "done"]
     for spec in study.specs:
+        assert next(event for event in heard if event.spec == spec) == Event(spec), "it tells at once that it begins"
         log = (study.store.folder(spec) / "log.txt").read_text()
         assert log.count("mlflow: nothing more is logged") == 1
         events = EventAccumulator(str(tmp_path / "tensorboard" / spec.name)).Reload()

@@ -101,9 +101,6 @@ _senders: list[_Sender] = []  # of this process, as long as they have something 
 
 
 def _start(tool: str, run: Tracked, rows: Sequence[Row], say: Callable[[str], object]) -> _Sender | None:
-    if not _senders:
-        atexit.unregister(settle)
-        atexit.register(settle)
     _senders[:] = [s for s in _senders if s.is_alive()]
     try:
         if sum(s.tool == tool for s in _senders) >= BUSY:
@@ -126,6 +123,9 @@ def settle() -> None:
         sender.join(max(0.0, deadline - time.monotonic()))
         if sender.is_alive():
             sender.say("the process ended before all was logged")
+
+
+atexit.register(settle)
 
 
 def to_stderr(text: str) -> None:
