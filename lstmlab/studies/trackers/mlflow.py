@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lstmlab.studies.store import Result
@@ -28,6 +31,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 
 METRICS, PARAMS = 1000, 100  # that MLflow takes at once
 LONGEST = 5000  # characters of a value
+DATABASE = "mlflow.db"
 ID = "mlflow.json"  # in the run's folder, until it has ended: which run of MLflow it is
 T = TypeVar("T")
 
@@ -38,13 +42,13 @@ class MLflow:
     def __init__(self, run: Tracked) -> None:
         self.run = run
         folder = run.store.outputs / "mlflow"
-        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlflow.db'}"
-        self._local = folder if self._uri.startswith(f"sqlite:///{folder}") else None
+        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / DATABASE}"
+        self._local = None if os.environ.get("MLFLOW_TRACKING_URI") else folder
         self._logged: dict[str, int] = {}  # metric -> its last step
 
     def begin(self, rows: Sequence[Row]) -> None:
-        if self._local:
-            self._local.mkdir(parents=True, exist_ok=True)
+        if self._local and not (self._local / DATABASE).exists():
+            _make(self._local)
         self._client = MlflowClient(self._uri)
         self._id = self._former() or self._new()
         self.log(rows)
@@ -112,6 +116,18 @@ class MLflow:
                 if found is None:
                     raise
         return str(found.experiment_id)
+
+
+def _make(folder: Path) -> None:
+    """Make an empty database. MLflow's steps to one disturb each other when several processes take them at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f".{socket.gethostname()}-{os.getpid()}.db"
+    try:
+        MlflowClient(f"sqlite:///{new}")
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.link(new, folder / DATABASE)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _name(key: str) -> str:
