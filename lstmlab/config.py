@@ -51,6 +51,7 @@ class Settings:
     outputs: str | None
     workers: int | None
     checkpoint_minutes: float
+    trackers: list[str]
 
 
 class PluginConf(SearchPathPlugin):
@@ -136,6 +137,7 @@ def check(config: DictConfig) -> Settings:
         outputs=top.outputs,
         workers=top.workers,
         checkpoint_minutes=top.checkpoint_minutes,
+        trackers=list(dict.fromkeys(top.trackers)),
     )
 
 

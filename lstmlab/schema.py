@@ -132,6 +132,7 @@ class TopConfig:
     outputs: str | None = option(None)  # None: `lstmlab.paths.outputs` decides
     workers: int | None = option(None, low=1)  # None: one per core
     checkpoint_minutes: float = option(1.0, above=0)
+    trackers: list[str] = option(factory=list, choices=("tensorboard", "mlflow"))
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstmlab.errors import LstmlabError, nearest
@@ -58,8 +58,9 @@ def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, w
         return
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{refused}.")
-    if "choices" in limits and value not in limits["choices"]:
-        raise ConfigError(f"{refused}.{nearest(value, limits['choices'])}")
+    for chosen in value if isinstance(value, ListConfig) else [value]:
+        if "choices" in limits and chosen not in limits["choices"]:
+            raise ConfigError(f"{refused}.{nearest(chosen, limits['choices'])}")
     if files and "file" in limits and not Path(value).expanduser().is_file():
         raise ConfigError(f"{refused}, which is not there.")
     inside = (
@@ -80,7 +81,7 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
     if "file" in limits:
         text = "the path of a file"
     if "choices" in limits:
-        text = "one of " + ", ".join(limits["choices"])
+        text = ("a list of " if kind.startswith("list") else "one of ") + ", ".join(limits["choices"])
     bounds = {"low": "at least", "above": "above", "high": "at most", "below": "below"}
     limit = " and ".join(f"{word} {limits[k]}" for k, word in bounds.items() if k in limits)
     return " ".join(part for part in (text, limit, "or null" if null else "") if part)

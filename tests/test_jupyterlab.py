@@ -183,6 +183,13 @@ def test_run_all_ends_without_errors_warnings_and_dialogs(lab: Session) -> None:
     assert lab.popups == 0
 
 
+def test_what_remains_of_a_study_s_progress_is_one_line(lab: Session) -> None:
+    shown = [o.data for o in outputs(lab.notebook) if "data" in o]
+    assert not [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    (line,) = [data["text/plain"] for data in shown if "runs done" in data["text/plain"]]
+    assert re.fullmatch(r"variants: all 6 runs done; 0:\d\d", line)
+
+
 def test_jupyterlab_keeps_the_figures_as_vector_graphics(lab: Session) -> None:
     assert sum("image/svg+xml" in o.get("data", {}) for o in outputs(lab.notebook)) == 4
     assert lab.cut == [], "figures that Lab cuts off"

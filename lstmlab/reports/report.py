@@ -103,4 +103,4 @@ class Report:
         return Markdown("\n".join([f"- rendered {today}", f"- {machine}", *note, "", f"```\n{command}\n```"]))
 
     def _overrides(self) -> list[str]:
-        return [o for o in self.study.overrides if o.partition("=")[0] not in ("outputs", "workers")]
+        return [o for o in self.study.overrides if o.partition("=")[0] not in ("outputs", "workers", "trackers")]

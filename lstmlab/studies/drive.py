@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
-
-from tqdm import tqdm
 
 from lstmlab.config import Settings
 from lstmlab.machine import cores
-from lstmlab.progress import bar
+from lstmlab.studies.display import Board, Display, view
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.interrupts import first_interrupt
-from lstmlab.studies.launch import Event, Options, launch
+from lstmlab.studies.launch import Options, launch
 from lstmlab.studies.store import Result, Store
+from lstmlab.studies.trackers import Trackers
 
 Results = dict[Spec, Result | None]
 
@@ -36,39 +33,21 @@ def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str,
     """
     threads = max(spec.config.train.threads for spec in missing)
     workers = settings.workers or max(1, cores() // threads)
-    options = Options(settings.launch, workers, settings.checkpoint_minutes)
+    trackers = Trackers(tuple(settings.trackers), settings.study.name)
+    options = Options(settings.launch, workers, settings.checkpoint_minutes, trackers)
+    board = Board(title, results, missing, workers)
     events = launch(missing, store, options)
-    with bar(len(results), title) as shown, closing(events):  # closing ends the workers
+    # Closing the events ends the workers; until then the display goes on.
+    with Display(board, view(live=settings.launch.name != "serial")) as shown, closing(events):
 
         def end() -> None:
             options.stopping.set()
-            shown.write(
-                "interrupted: the runs at work are finished first; Ctrl-C again stops them now", file=sys.stderr
-            )
+            shown.say("interrupted: the runs at work are finished first; Ctrl-C again stops them now")
 
         with first_interrupt(end):
-            shown.update(len(results) - len(missing))
-            _show(events, shown, results)
+            for event in events:
+                if event.result is not None:
+                    results[event.spec] = event.result
+                shown.hear(event)
     if options.stopping.is_set():
         raise KeyboardInterrupt
-
-
-def _show(events: Iterator[Event], shown: tqdm[Any], results: Results) -> None:
-    """Take results in, and keep the bar up to date."""
-    running: dict[str, str] = {}
-    for event in events:
-        config = event.spec.config
-        name = f"{config.task.label}/{config.cell.name}/{config.seed}"
-        if event.final:
-            running.pop(name, None)
-        else:
-            loss = "" if event.loss is None else f", loss {event.loss:.3g}"
-            running[name] = f"{name} {event.step / config.train.steps:.0%}{loss}"
-        if event.elsewhere:
-            shown.write(f"left to {event.elsewhere}: {name}")
-        if event.result is not None:
-            results[event.spec] = event.result
-            if event.result["status"] == "failed":
-                shown.write(f"failed: {name}: {event.result['reason']}")
-        shown.set_postfix_str("; ".join(running.values()), refresh=event.result is None)
-        shown.update(event.result is not None)

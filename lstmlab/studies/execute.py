@@ -19,6 +19,7 @@ from lstmlab.studies.checkpoint import History, drop_checkpoint, load_checkpoint
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, data_version
 from lstmlab.studies.store import Result, Store
+from lstmlab.studies.trackers import Trackers, Tracking, to_stderr
 from lstmlab.tasks import Task
 from lstmlab.training import deterministic, fit
 from lstmlab.training.loop import Row, Training
@@ -43,6 +44,8 @@ def execute_run(
     progress: Progress = lambda step, loss: None,
     stale: int = 0,
     begun: Callable[[], object] = lambda: None,
+    trackers: Trackers = Trackers(),  # noqa: B008  frozen
+    say: Callable[[str], object] = to_stderr,
 ) -> Result:
     """Train, evaluate and record one run; whatever the run raises is recorded as its failure.
 
@@ -56,6 +59,8 @@ def execute_run(
         progress: called with step and loss after every step.
         stale: the claim that was found silent and may be taken over; see `claims.hold`.
         begun: called when the run is ours, before anything of it happens.
+        trackers: that watch the run too.
+        say: told what went wrong with these.
 
     Raises:
         Elsewhere: when another process works on it.
@@ -71,14 +76,19 @@ def execute_run(
             return former
         store.begin(spec)
         begun()
+        tracking = Tracking(trackers, spec, store, say)
+        records = _Records(folder, claim, progress, checkpoint_minutes, spec.config.train.steps, tracking)
+        result = None
         try:
-            result = _train(spec, store, _Records(folder, claim, progress, checkpoint_minutes, spec.config.train.steps))
+            result = _train(spec, store, records)
         except (StorageError, Elsewhere):
             raise
         except LstmlabError as error:
             result = store.fail(spec, str(error))
         except Exception as error:  # a task or cell may raise anything; the study goes on
             result = store.fail(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
+        finally:
+            tracking.end(result)
         drop_checkpoint(folder)
         return result
 
@@ -87,14 +97,21 @@ class _Records:
     """Writes down how a training goes: its history every few seconds, a checkpoint every few minutes."""
 
     def __init__(
-        self, folder: Path, claim: claims.Claim, progress: Progress, checkpoint_minutes: float, steps: int
+        self,
+        folder: Path,
+        claim: claims.Claim,
+        progress: Progress,
+        checkpoint_minutes: float,
+        steps: int,
+        tracking: Tracking,
     ) -> None:
-        self.folder, self.claim, self.progress, self.steps = folder, claim, progress, steps
+        self.folder, self.claim, self.progress, self.steps, self.tracking = folder, claim, progress, steps, tracking
         self.pause = 60 * checkpoint_minutes
         self.logged = self.saved = time.monotonic()
         self.resume = self._former()
         self.rows: list[Row] = self.resume[1] if self.resume else []
         self.history = History(folder, self.rows)
+        tracking.begin(self.rows)
 
     def _former(self) -> tuple[Snapshot, list[Row]] | None:
         try:
@@ -110,6 +127,7 @@ class _Records:
         if self.claim.lost:
             raise Elsewhere("another process, which took this one for dead")
         self.claim.tell(p.step, self.steps, p.loss)
+        self.tracking.log(self.rows)
         due = now - self.saved > self.pause
         if due or now - self.logged > LOG_EVERY:
             self.history.append(self.rows)
@@ -122,6 +140,11 @@ class _Records:
             self.history.append(self.rows)
             self.save(training)
             raise
+
+    def close(self) -> None:
+        """Write down what is left; a training that failed shows how it came to that."""
+        self.history.append(self.rows)
+        self.tracking.log(self.rows)
 
     def save(self, training: Training) -> None:
         """Write a checkpoint."""
@@ -138,7 +161,7 @@ def _train(spec: Spec, store: Store, records: _Records) -> Result:
         try:
             done = fit(task, model, config.train, random, records.watch, records.resume)
         finally:
-            records.history.append(records.rows)  # a training that fails shows how it came to that
+            records.close()
         scores = {split: task.evaluate(model, split) for split in ("validation", "test")}
     result = {
         "status": "done",

@@ -12,10 +12,11 @@ from lstmlab.config import Settings, check, compose, parse
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import within_budget
 from lstmlab.studies.identity import Spec, specify
+from lstmlab.studies.trackers import require
 from lstmlab.validation import ConfigError
 
 AXES = {"task": "tasks", "cell": "cells", "seed": "seeds"}  # override -> key of the group study
-OURS = ("study", "launch", "report", "outputs", "workers", "checkpoint_minutes")
+OURS = ("study", "launch", "report", "outputs", "workers", "checkpoint_minutes", "trackers")
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ def plan(overrides: Sequence[str]) -> Plan:
     """Return the runs of a study.
 
     ``task=``, ``cell=`` and ``seed=`` narrow the study and take several values separated by
-    commas; ``study``, ``launch``, ``report``, ``outputs``, ``workers`` and ``checkpoint_minutes``
-    configure it; everything else is
-    handed to each run. Each (task, cell) is composed once and copied for every seed.
+    commas; ``study``, ``launch``, ``report``, ``outputs``, ``workers``, ``checkpoint_minutes`` and
+    ``trackers`` configure it; everything else is handed to each run. Each (task, cell) is composed once
+    and copied for every seed.
 
     Raises:
         ConfigError: for whatever is wrong in any of the runs.
+        LstmlabError: for a tracker that is not installed.
     """
     ours: list[str] = []
     handed_on: list[str] = []
@@ -49,6 +51,7 @@ def plan(overrides: Sequence[str]) -> Plan:
         else:
             handed_on.append(str(override.input_line))
     settings = check(compose(ours))
+    require(settings.trackers)
     study = settings.study = replace(settings.study, **axes)
     for key in AXES.values():
         values = getattr(study, key)

@@ -27,6 +27,7 @@ from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, specify
 from lstmlab.studies.interrupts import first_interrupt
 from lstmlab.studies.store import Result, Store, read_result
+from lstmlab.studies.trackers import Trackers, require
 from lstmlab.tasks import Task
 
 
@@ -43,20 +44,22 @@ def run(overrides: Sequence[str] = ()) -> Run:
 
 def run_settings(settings: Settings) -> Run:
     """Do what `run` does with a config that is checked already."""
+    require(settings.trackers)
     spec = specify(within_budget(settings.run))
     store = Store(paths.outputs(settings.outputs))
     result = store.result(spec)
     if result is None or result["status"] != "done":
         store.prepare()
-        result = _execute(spec, store, settings.checkpoint_minutes)
+        result = _execute(spec, store, settings)
         if result["status"] != "done":
             raise TrainingError(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
     return Run(store.folder(spec))
 
 
-def _execute(spec: Spec, store: Store, checkpoint_minutes: float) -> Result:
+def _execute(spec: Spec, store: Store, settings: Settings) -> Result:
     """Do a run in this process, with a bar; Ctrl-C writes a checkpoint before it ends the run."""
     stopping = threading.Event()
+    trackers = Trackers(tuple(settings.trackers), spec.config.task.label)
 
     def progress(step: int, loss: float) -> None:
         shown.update(step - shown.n)
@@ -65,7 +68,7 @@ def _execute(spec: Spec, store: Store, checkpoint_minutes: float) -> Result:
 
     with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown, first_interrupt(stopping.set):
         try:
-            return execute_run(spec, store, checkpoint_minutes, progress)
+            return execute_run(spec, store, settings.checkpoint_minutes, progress, trackers=trackers)
         except Interrupted:
             raise KeyboardInterrupt from None
         except Elsewhere as other:

@@ -10,6 +10,7 @@ from typing import Any
 from lstmlab.schema import LaunchConfig
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.store import Result, Store
+from lstmlab.studies.trackers import Trackers
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Job:
             "outputs": str(store.outputs),
             "checkpoint_minutes": options.checkpoint_minutes,
             "stale": self.stale,
+            "trackers": asdict(options.trackers),
         }
 
 
@@ -61,12 +63,14 @@ class Options:
 
     Attributes:
         workers: runs at the same time.
+        trackers: that watch the runs too.
         stopping: when set, no further run is begun; those that run go on to their end.
     """
 
     config: LaunchConfig
     workers: int = 1
     checkpoint_minutes: float = 1.0
+    trackers: Trackers = Trackers()
     stopping: threading.Event = field(default_factory=threading.Event)
 
 

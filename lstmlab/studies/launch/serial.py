@@ -22,6 +22,9 @@ def serial(jobs: Sequence[Job], store: Store, options: Options) -> Generator[Eve
             return
         yield Event(job.spec)
         try:
-            yield Event(job.spec, result=execute_run(job.spec, store, options.checkpoint_minutes, stale=job.stale))
+            result = execute_run(
+                job.spec, store, options.checkpoint_minutes, stale=job.stale, trackers=options.trackers
+            )
+            yield Event(job.spec, result=result)
         except Elsewhere as other:
             yield Event(job.spec, elsewhere=str(other))

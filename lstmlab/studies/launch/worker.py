@@ -21,6 +21,7 @@ from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.store import Store
+from lstmlab.studies.trackers import Trackers, settle
 
 TELL_EVERY = 0.5  # seconds between two events of a run
 
@@ -35,6 +36,7 @@ class _Worker:
         """End now, or after a checkpoint where a run is at work."""
         self.stopping = True
         if not self.working:
+            settle()
             os._exit(0)
 
     def serve(self, request: dict[str, Any]) -> None:
@@ -48,9 +50,16 @@ class _Worker:
             with log.open("ab") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
+            self.tell({"step": 0})  # the data of some tasks take longer than their training
 
+        def say(text: str) -> None:  # perhaps when the next run is at work already
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{text}\n")
+
+        trackers = Trackers(**request["trackers"])
+        minutes, stale = request["checkpoint_minutes"], request["stale"]
         try:
-            result = execute_run(spec, store, request["checkpoint_minutes"], self.progress, request["stale"], begun)
+            result = execute_run(spec, store, minutes, self.progress, stale, begun, trackers, say)
             event: dict[str, Any] = {"result": result}
         except Elsewhere as other:
             event = {"elsewhere": str(other)}
