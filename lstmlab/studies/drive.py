@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -15,12 +15,20 @@ from lstmlab.progress import bar
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.interrupts import first_interrupt
 from lstmlab.studies.launch import Event, Options, launch
+from lstmlab.studies.search.pace import Pace
 from lstmlab.studies.store import Result, Store
 
 Results = dict[Spec, Result | None]
 
 
-def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str, results: Results) -> None:
+def drive(
+    missing: Sequence[Spec],
+    store: Store,
+    settings: Settings,
+    title: str,
+    results: Results,
+    paces: Mapping[Spec, Pace] | None = None,
+) -> None:
     """Do the missing runs and show how they go.
 
     Args:
@@ -29,6 +37,7 @@ def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str,
         settings: how they are launched.
         title: what the display is headed with.
         results: of all runs that belong together; those of ``missing`` are entered as they end.
+        paces: of the runs that are left when they are behind.
 
     Raises:
         KeyboardInterrupt: when the user asked to stop; what was running then has ended.
@@ -36,7 +45,7 @@ def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str,
     """
     threads = max(spec.config.train.threads for spec in missing)
     workers = settings.workers or max(1, cores() // threads)
-    options = Options(settings.launch, workers, settings.checkpoint_minutes)
+    options = Options(settings.launch, workers, settings.checkpoint_minutes, paces=paces or {})
     events = launch(missing, store, options)
     with bar(len(results), title) as shown, closing(events):  # closing ends the workers
 
@@ -55,15 +64,15 @@ def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str,
 
 def _show(events: Iterator[Event], shown: tqdm[Any], results: Results) -> None:
     """Take results in, and keep the bar up to date."""
-    running: dict[str, str] = {}
+    running: dict[Spec, str] = {}
     for event in events:
         config = event.spec.config
         name = f"{config.task.label}/{config.cell.name}/{config.seed}"
         if event.final:
-            running.pop(name, None)
+            running.pop(event.spec, None)
         else:
             loss = "" if event.loss is None else f", loss {event.loss:.3g}"
-            running[name] = f"{name} {event.step / config.train.steps:.0%}{loss}"
+            running[event.spec] = f"{name} {event.step / config.train.steps:.0%}{loss}"
         if event.elsewhere:
             shown.write(f"left to {event.elsewhere}: {name}")
         if event.result is not None:
@@ -71,4 +80,4 @@ def _show(events: Iterator[Event], shown: tqdm[Any], results: Results) -> None:
             if event.result["status"] == "failed":
                 shown.write(f"failed: {name}: {event.result['reason']}")
         shown.set_postfix_str("; ".join(running.values()), refresh=event.result is None)
-        shown.update(event.result is not None)
+        shown.update(event.result is not None or event.left > 0)

@@ -18,6 +18,7 @@ from lstmlab.studies.budget import build, count_parameters
 from lstmlab.studies.checkpoint import History, drop_checkpoint, load_checkpoint, save_checkpoint
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, data_version
+from lstmlab.studies.search.pace import Left, Pace
 from lstmlab.studies.store import Result, Store
 from lstmlab.tasks import Task
 from lstmlab.training import deterministic, fit
@@ -43,6 +44,7 @@ def execute_run(
     progress: Progress = lambda step, loss: None,
     stale: int = 0,
     begun: Callable[[], object] = lambda: None,
+    pace: Pace | None = None,
 ) -> Result:
     """Train, evaluate and record one run; whatever the run raises is recorded as its failure.
 
@@ -56,9 +58,11 @@ def execute_run(
         progress: called with step and loss after every step.
         stale: the claim that was found silent and may be taken over; see `claims.hold`.
         begun: called when the run is ours, before anything of it happens.
+        pace: what the run has to keep up with, if it may be left.
 
     Raises:
         Elsewhere: when another process works on it.
+        Left: when it falls behind its pace; it has no result then, but a checkpoint.
         StorageError: when nothing can be recorded; training on would lose the work.
     """
     folder = store.folder(spec)
@@ -72,8 +76,9 @@ def execute_run(
         store.begin(spec)
         begun()
         try:
-            result = _train(spec, store, _Records(folder, claim, progress, checkpoint_minutes, spec.config.train.steps))
-        except (StorageError, Elsewhere):
+            steps = spec.config.train.steps
+            result = _train(spec, store, _Records(folder, claim, progress, checkpoint_minutes, steps, pace))
+        except (StorageError, Elsewhere, Left):
             raise
         except LstmlabError as error:
             result = store.fail(spec, str(error))
@@ -87,14 +92,22 @@ class _Records:
     """Writes down how a training goes: its history every few seconds, a checkpoint every few minutes."""
 
     def __init__(
-        self, folder: Path, claim: claims.Claim, progress: Progress, checkpoint_minutes: float, steps: int
+        self,
+        folder: Path,
+        claim: claims.Claim,
+        progress: Progress,
+        checkpoint_minutes: float,
+        steps: int,
+        pace: Pace | None,
     ) -> None:
-        self.folder, self.claim, self.progress, self.steps = folder, claim, progress, steps
-        self.pause = 60 * checkpoint_minutes
+        self.folder, self.claim, self.progress, self.steps, self.pace = folder, claim, progress, steps, pace
+        self.pause = 60 * checkpoint_minutes  # seconds
         self.logged = self.saved = time.monotonic()
         self.resume = self._former()
         self.rows: list[Row] = self.resume[1] if self.resume else []
         self.history = History(folder, self.rows)
+        if pace is not None and (step := pace.behind(self.rows)):  # it was left before
+            raise Left(step)
 
     def _former(self) -> tuple[Snapshot, list[Row]] | None:
         try:
@@ -116,6 +129,10 @@ class _Records:
             self.logged = now
         if due:
             self.save(training)
+        if self.pace is not None and self.rows[-1]["split"] == "validation" and (step := self.pace.behind(self.rows)):
+            self.history.append(self.rows)
+            self.save(training)
+            raise Left(step)
         try:
             self.progress(p.step, p.loss)
         except Interrupted:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lstmlab.schema import LaunchConfig
 from lstmlab.studies.identity import Spec
+from lstmlab.studies.search.pace import Pace
 from lstmlab.studies.store import Result, Store
 
 
@@ -22,6 +23,7 @@ class Event:
         result: what the run ended with.
         elsewhere: another process that works on the run, by host and number; so this one let it be.
         storage: why the store cannot be written: no run can go on.
+        left: the step after which it was left, since it was behind its `Options.paces`; 0 when it was not.
     """
 
     spec: Spec
@@ -30,11 +32,12 @@ class Event:
     result: Result | None = None
     elsewhere: str = ""
     storage: str = ""
+    left: int = 0
 
     @property
     def final(self) -> bool:
         """Whether nothing more will be heard of the run from this launcher."""
-        return self.result is not None or bool(self.elsewhere) or bool(self.storage)
+        return self.result is not None or bool(self.elsewhere or self.storage or self.left)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Job:
             "outputs": str(store.outputs),
             "checkpoint_minutes": options.checkpoint_minutes,
             "stale": self.stale,
+            "pace": asdict(options.paces[self.spec]) if self.spec in options.paces else None,
         }
 
 
@@ -62,12 +66,14 @@ class Options:
     Attributes:
         workers: runs at the same time.
         stopping: when set, no further run is begun; those that run go on to their end.
+        paces: of the runs that are left when they are behind.
     """
 
     config: LaunchConfig
     workers: int = 1
     checkpoint_minutes: float = 1.0
     stopping: threading.Event = field(default_factory=threading.Event)
+    paces: Mapping[Spec, Pace] = field(default_factory=dict)
 
 
 Launcher = Callable[[Sequence[Job], Store, Options], Generator[Event]]

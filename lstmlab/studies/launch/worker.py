@@ -20,6 +20,7 @@ from lstmlab.config import check_run
 from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
+from lstmlab.studies.search.pace import Left, Pace
 from lstmlab.studies.store import Store
 
 TELL_EVERY = 0.5  # seconds between two events of a run
@@ -49,9 +50,12 @@ class _Worker:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
 
+        pace = Pace(**request["pace"]) if request["pace"] else None
         try:
-            result = execute_run(spec, store, request["checkpoint_minutes"], self.progress, request["stale"], begun)
-            event: dict[str, Any] = {"result": result}
+            minutes, stale = request["checkpoint_minutes"], request["stale"]
+            event: dict[str, Any] = {"result": execute_run(spec, store, minutes, self.progress, stale, begun, pace)}
+        except Left as left:
+            event = {"left": left.step}
         except Elsewhere as other:
             event = {"elsewhere": str(other)}
         except (StorageError, OSError) as error:
