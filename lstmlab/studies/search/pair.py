@@ -19,6 +19,7 @@ from lstmlab.studies.search.pace import Pace
 from lstmlab.studies.search.space import Settings, read_space, with_settings
 from lstmlab.studies.search.trials import Direction, Trial
 from lstmlab.tasks import Metric
+from lstmlab.validation import ConfigError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -61,6 +62,13 @@ class Pair:
         """
         base = self.base if seed is None else replace(self.base, seed=seed)
         return specify(within_budget(with_settings(base, settings), self.budget))
+
+    def possible(self, settings: Settings) -> tuple[Spec | None, str]:
+        """Return a trial's run; where there is none, as settings that are possible each are not together, why not."""
+        try:
+            return self.spec(settings), ""
+        except LstmlabError as error:
+            return None, str(error)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -109,7 +117,6 @@ class Pair:
     def _refuse_impossible(self) -> None:
         """Refuse values with which the cell cannot be built."""
         for key, value in [(a.key, v) for a in self.axes if a.key.startswith("cell.") for v in a.extremes]:
-            try:
-                self.spec({key: value})
-            except LstmlabError as error:
-                raise LstmlabError(f"study.space: {self.title} with {key}={value}: {error}") from None
+            spec, reason = self.possible({key: value})
+            if spec is None:
+                raise ConfigError(f"study.space: {self.title} with {key}={value}: {reason}")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,19 +12,17 @@ import pandas as pd
 from lstmlab.config import Settings as StudySettings
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import RunConfig
-from lstmlab.studies import claims
 from lstmlab.studies.drive import drive
 from lstmlab.studies.files import write
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.search.pace import Pace, evaluations
 from lstmlab.studies.search.pair import Pair
 from lstmlab.studies.search.propose import propose
-from lstmlab.studies.search.trials import Trial, Trials
+from lstmlab.studies.search.trials import Trial, Trials, alone
 from lstmlab.studies.store import Store
 from lstmlab.validation import ConfigError
 
 ATTEMPTS = 2  # at a trial: its worker may have been killed. A training that diverges does so again.
-LOOK_EVERY = 0.1  # seconds between two looks whether another driver is through
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,8 @@ class Search:
                 f"study.search_seed={self.config.search_seed} is one of study.seeds: settings that were chosen with "
                 "a seed look better with it than they are. Take another one."
             )
-        self.trials = Trials(self.config.storage, folder)
+        self.path = folder / "search.csv"
+        self.storage = Trials(self.config.storage, folder)
         self.pairs = [Pair(base, self.config) for base in bases]
 
     def run(self, begun: Callable[[list[str]], object]) -> None:
@@ -75,8 +72,8 @@ class Search:
         while True:
             asked = self._ask()
             begun(self.runs())
-            write(self.folder / "search.csv", self.table().to_csv(index=False).encode())
-            if not asked:
+            write(self.path, self.table().to_csv(index=False).encode())
+            if not self.missing:
                 return
             for _ in range(ATTEMPTS):
                 self._train(asked)
@@ -84,8 +81,8 @@ class Search:
 
     def runs(self) -> list[str]:
         """Return the names of the runs that the trials so far consist of, without the pruned ones."""
-        found = [t for pair in self.pairs for t in self._trials(pair)]
-        return list(dict.fromkeys(t.run for t in found if t.state != "pruned"))
+        found = [t for pair in self.pairs for t in self.trials_of(pair)]
+        return list(dict.fromkeys(t.run for t in found if t.run and t.state != "pruned"))
 
     def best(self) -> list[tuple[Pair, Trial]]:
         """Return the trial that did best on validation, for each cell on each task.
@@ -93,14 +90,23 @@ class Search:
         Raises:
             LstmlabError: when the search is not done, or all trials of a cell failed.
         """
-        found = [self._trials(pair) for pair in self.pairs]
-        done, total = sum(t.state != "running" for trials in found for t in trials), len(found) * self.config.trials
-        if done < total:
+        if self.missing:
             raise LstmlabError(
-                f"study {self.config.name}: the search for settings has done {done} of {total} trials, and nothing "
-                f"can be compared before it is through; `lstmlab study` or run() goes on with it"
+                f"study {self.config.name}: its search for settings lacks {self.missing} of "
+                f"{len(self.pairs) * self.config.trials} trials, and nothing can be compared before it is through: "
+                "`lstmlab study`, or run() in a notebook, goes on with it"
             )
-        return [(pair, pair.best(trials)) for pair, trials in zip(self.pairs, found, strict=True)]
+        return [(pair, pair.best(self.trials_of(pair))) for pair in self.pairs]
+
+    @property
+    def missing(self) -> int:
+        """Number of trials that have no outcome yet."""
+        over = sum(t.state != "running" for pair in self.pairs for t in self.trials_of(pair))
+        return len(self.pairs) * self.config.trials - over
+
+    def trials_of(self, pair: Pair) -> list[Trial]:
+        """Return a pair's trials, in order."""
+        return self.storage.of(pair.name)[: self.config.trials]
 
     def table(self) -> pd.DataFrame:
         """Return one row per trial: settings, how it ended, its value on validation, and whether it was chosen.
@@ -109,7 +115,7 @@ class Search:
         """
         rows = []
         for pair in self.pairs:
-            trials = self._trials(pair)
+            trials = self.trials_of(pair)
             through = len([t for t in trials if t.state != "running"]) == self.config.trials
             complete = through and any(t.state == "complete" for t in trials)
             chosen = pair.best(trials).number if complete else None
@@ -124,21 +130,23 @@ class Search:
 
     def _ask(self) -> list[Asked]:
         """Return the trials of each pair's current round, those that nobody has asked for yet and the others."""
-        with _alone(self.folder):
+        with alone(self.folder):
             return [asked for pair in self.pairs for asked in self._ask_for(pair)]
 
     def _ask_for(self, pair: Pair) -> Iterator[Asked]:
-        trials = self._trials(pair)
+        trials = self.trials_of(pair)
         running = [t.number for t in trials if t.state == "running"]
         first = pair.first_of_round(running[0] if running else len(trials))
         for number in range(len(trials), min(first + self.config.batch, self.config.trials)):
             settings = propose(pair, trials, number)
-            trial = Trial(number, settings, pair.spec(settings).name)
-            self.trials.ask(pair.name, pair.direction, trial, pair.distributions)
-            trials.append(trial)
-        for trial in trials:
-            if trial.state == "running":
-                spec = pair.spec(trial.settings)
+            spec, _ = pair.possible(settings)
+            trials.append(Trial(number, settings, spec.name if spec else ""))
+            self.storage.ask(pair.name, pair.direction, trials[-1], pair.distributions)
+        for trial in [t for t in trials if t.state == "running"]:
+            spec, reason = pair.possible(trial.settings)
+            if spec is None:
+                self.storage.tell(pair.name, replace(trial, state="failed", reason=reason))
+            else:
                 yield Asked(pair, trial, spec, pair.pace(trials, trial.number, spec.config.train.steps))
 
     def _train(self, asked: Sequence[Asked]) -> None:
@@ -152,11 +160,11 @@ class Search:
 
     def _tell(self, asked: Sequence[Asked]) -> None:
         """Write down what came of trials, in their order."""
-        with _alone(self.folder):
+        with alone(self.folder):
             for a in asked:
                 outcome = self._outcome(a)
                 if outcome.state != "running":
-                    self.trials.tell(a.pair.name, outcome)
+                    self.storage.tell(a.pair.name, outcome)
 
     def _outcome(self, a: Asked) -> Trial:
         """Return a trial with what the store has of its run; running where that has not ended.
@@ -175,23 +183,3 @@ class Search:
             return replace(a.trial, state="complete", value=value, values=values)
         reason = result.get("reason", f"its {metric} on validation is not a number")
         return replace(a.trial, state="failed", reason=reason, values=values)
-
-    def _trials(self, pair: Pair) -> list[Trial]:
-        return self.trials.of(pair.name)[: self.config.trials]
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other driver asks or tells, and keep it so for as long as the block runs.
-
-    Raises:
-        StorageError: when the folder cannot be written.
-    """
-    observer = claims.Observer()
-    while True:
-        stale = 0 if observer.alive(folder) else claims.generation(folder)
-        with claims.hold(folder, stale) as claim:
-            if claim is not None:
-                yield
-                return
-        time.sleep(LOOK_EVERY)

@@ -1,7 +1,8 @@
-"""The trials of a search, written down in a file of the study's folder or in a database."""
+"""The trials of a search, written down in a file of the study's folder or in a database, by one driver at a time."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lstmlab.errors import LstmlabError
+from lstmlab.studies import claims
 from lstmlab.studies.files import StorageError, failure
 from lstmlab.studies.search.space import Settings
 from lstmlab.validation import ConfigError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["minimize", "maximize"]
 JOURNAL = "search.journal"
+LOOK_EVERY = 0.1  # seconds between two looks whether another driver is through
 STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}  # Optuna's, and ours
 
 
@@ -162,3 +165,20 @@ def _trial(stored: FrozenTrial) -> Trial:
         stored.intermediate_values,
         attributes.get("reason", ""),
     )
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until no other driver asks or tells, and keep it so for as long as the block runs.
+
+    Raises:
+        StorageError: when the folder cannot be written.
+    """
+    observer = claims.Observer()
+    while True:
+        stale = 0 if observer.alive(folder) else claims.generation(folder)
+        with claims.hold(folder, stale) as claim:
+            if claim is not None:
+                yield
+                return
+        time.sleep(LOOK_EVERY)
