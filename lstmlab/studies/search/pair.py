@@ -67,7 +67,7 @@ class Pair:
         """Return a trial's run; where there is none, as settings that are possible each are not together, why not."""
         try:
             return self.spec(settings), ""
-        except LstmlabError as error:
+        except (LstmlabError, ValueError) as error:  # a layer raises ValueError for options that it cannot have
             return None, str(error)
 
     @property
