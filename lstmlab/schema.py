@@ -109,7 +109,7 @@ class StudyConfig:
     batch: int = option(4, low=1)  # trials that are asked for at a time
     search_seed: int = option(1000, low=0, high=2**31 - 1)  # of the trials, and of what they try
     prune_after: int | None = option(4, low=1)  # trials that set the pace; None: every trial goes to its end
-    prune_warmup: float = option(0.25, low=0, below=1)  # share of a run in which it is not left
+    prune_warmup: float = option(0.5, low=0, below=1)  # share of a run in which it is not left
     storage: str | None = option(None)  # of the trials; None: a file in the study's folder
 
 

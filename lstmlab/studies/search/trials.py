@@ -176,8 +176,7 @@ def alone(folder: Path) -> Iterator[None]:
     """
     observer = claims.Observer()
     while True:
-        stale = 0 if observer.alive(folder) else claims.generation(folder)
-        with claims.hold(folder, stale) as claim:
+        with claims.hold(folder, observer.silent(folder)) as claim:
             if claim is not None:
                 yield
                 return
