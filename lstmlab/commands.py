@@ -88,6 +88,8 @@ def study(rest: Sequence[str]) -> int:
     groups = made.table().groupby(["task", "cell", "status", "metric"], sort=False, dropna=False)["value"]
     print(groups.agg(runs="size", mean="mean").reset_index().to_string(index=False))
     print(f"results: {made.folder / 'results.csv'}")
+    if made.search is not None:
+        print(f"trials:  {made.search.path}")
     return _failures(made)
 
 

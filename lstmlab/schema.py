@@ -103,6 +103,14 @@ class StudyConfig:
     seeds: list[int] = option()
     overrides: list[str] = option()
     notebook: str = option("30_compare.ipynb")  # what renders the study
+    search: str | None = option(None, choices=("random", "tpe"))  # None: all cells are trained with the same settings
+    space: list[str] = option(factory=list)  # what a search tries
+    trials: int = option(16, low=1)  # of each cell on each task
+    batch: int = option(4, low=1)  # trials that are asked for at a time
+    search_seed: int = option(1000, low=0, high=2**31 - 1)  # of the trials, and of what they try
+    prune_after: int | None = option(4, low=1)  # trials that set the pace; None: every trial goes to its end
+    prune_warmup: float = option(0.5, low=0, below=1)  # share of a run in which it is not left
+    storage: str | None = option(None)  # of the trials; None: a file in the study's folder
 
 
 @dataclass

@@ -12,7 +12,7 @@ from IPython.display import HTML, SVG, Markdown, display
 from lstmlab import registry
 from lstmlab.engine.tracing import trace
 from lstmlab.machine import describe
-from lstmlab.reports import figures, tables, verdict
+from lstmlab.reports import figures, tables, tuning, verdict
 from lstmlab.reports.section import describe_data, draw, escape_markdown, section
 from lstmlab.studies.study import Study
 
@@ -35,8 +35,8 @@ class Report:
             f"{n} runs: {len(study.cells)} cell(s) × {len(study.tasks)} task(s) × {len(study.seeds)} seed(s). Every "
             "cell sees the same data in the same order for the same seed, and has as many units as cost the same "
             "number of parameters (within 2 %) unless a size was asked for. Values are from the test split, "
-            "with the weights that were best on validation. Training settings belong to the task and are the "
-            "same for every cell; nothing was tuned for one of them. Times are those of runs that share the machine."
+            f"with the weights that were best on validation. {tuning.describe(self.study)} Times are those of runs "
+            "that share the machine."
         )
 
     def verdict(self, details: bool = True) -> Markdown:
@@ -53,6 +53,7 @@ class Report:
         for name in self.study.tasks:
             summary = registry.task.entry(self.study.tasks[name].config.name).summary
             parts.append(f"<h3>{escape(name)}</h3><p>{escape(summary)}</p>{tables.to_html(self.study, name)}")
+            parts.append(tuning.to_html(self.study, name))
         if self.study.failures:
             items = "".join(f"<li>{escape(k)}: {escape(v)}</li>" for k, v in self.study.failures.items())
             parts.append(f"<h3>Failed runs</h3><ul>{items}</ul>")
@@ -103,4 +104,6 @@ class Report:
         return Markdown("\n".join([f"- rendered {today}", f"- {machine}", *note, "", f"```\n{command}\n```"]))
 
     def _overrides(self) -> list[str]:
-        return [o for o in self.study.overrides if o.partition("=")[0] not in ("outputs", "workers", "trackers")]
+        """Return the study's overrides without what belongs to a place; the URL of a database may hold a password."""
+        local = ("outputs", "workers", "trackers", "study.storage")
+        return [o for o in self.study.overrides if o.partition("=")[0] not in local]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from lstmlab import registry
-from lstmlab.reports import figures, tables, verdict
+from lstmlab.reports import figures, tables, tuning, verdict
 from lstmlab.reports.style import colours, to_svg
 from lstmlab.studies.files import write
 from lstmlab.studies.study import Study
@@ -26,7 +26,7 @@ def section(study: Study, name: str) -> Iterator[Any]:
     summary = registry.task.entry(task.config.name).summary
     said = verdict.describe_task(study, name)
     yield Markdown(f"## {escape_markdown(name)}\n\n{escape_markdown(summary)}\n\n{said[:1].upper()}{said[1:]}")
-    yield HTML(tables.to_html(study, name))
+    yield HTML(tables.to_html(study, name) + tuning.to_html(study, name))
     if name in figures.finished(study):
         yield draw(study, f"{name}_overview", figures.overview(study, name))
         models = figures.median_models(study, name)

@@ -47,11 +47,12 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def within_budget(config: RunConfig) -> RunConfig:
-    """Return ``config`` with ``cell.hidden_size`` filled in.
+def within_budget(config: RunConfig, budget: int | None = None) -> RunConfig:
+    """Return ``config`` with ``cell.hidden_size`` filled in. A size that it gives is kept.
 
-    The budget is what a vanilla cell with ``task.hidden_size`` units costs, head and embedding
-    included. A size that the config gives is kept.
+    Args:
+        config: of a run.
+        budget: number of parameters, head and embedding included; None for that of `budget_of`.
 
     Raises:
         LstmlabError: when no size comes within `TOLERANCE` of the budget.
@@ -59,24 +60,30 @@ def within_budget(config: RunConfig) -> RunConfig:
     if config.cell.hidden_size is not None:
         return config
     task: Task = registry.task.get(config.task.name)(config.task)
-
-    def cost(name: str, hidden_size: int) -> int:
-        cell = replace(config.cell, name=name, hidden_size=hidden_size)
-        with torch.device("meta"):
-            return count_parameters(build(task, cell, config.engine))
-
-    budget = cost("vanilla", config.task.hidden_size)
+    budget = budget or _cost(task, config, "vanilla", config.task.hidden_size)
     low, high = 1, 2
-    while cost(config.cell.name, high) < budget:
+    while _cost(task, config, config.cell.name, high) < budget:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if cost(config.cell.name, middle) < budget else (low, middle)
-    best = min((low, high), key=lambda size: abs(cost(config.cell.name, size) - budget))
-    if abs(cost(config.cell.name, best) - budget) > TOLERANCE * budget:
+        low, high = (middle, high) if _cost(task, config, config.cell.name, middle) < budget else (low, middle)
+    miss, best = min((abs(_cost(task, config, config.cell.name, size) - budget), size) for size in (low, high))
+    if miss > TOLERANCE * budget:
         raise LstmlabError(
             f"task={config.task.label} cell={config.cell.name}: no number of units costs within "
             f"{TOLERANCE:.0%} of {budget:,} parameters (a vanilla cell with task.hidden_size="
             f"{config.task.hidden_size}); choose a larger task.hidden_size, or set cell.hidden_size yourself"
         )
     return replace(config, cell=replace(config.cell, hidden_size=best))
+
+
+def budget_of(config: RunConfig) -> int:
+    """Return what a vanilla cell with ``task.hidden_size`` units costs in the place of the config's cell."""
+    return _cost(registry.task.get(config.task.name)(config.task), config, "vanilla", config.task.hidden_size)
+
+
+def _cost(task: Task, config: RunConfig, name: str, hidden_size: int) -> int:
+    """Return the number of parameters of a run's model with another cell or size."""
+    cell = replace(config.cell, name=name, hidden_size=hidden_size)
+    with torch.device("meta"):
+        return count_parameters(build(task, cell, config.engine))

@@ -113,15 +113,22 @@ class Observer:
         """Return who works on a run; None when nobody does, or nobody has for too long."""
         path = path_of(folder)
         found = read(path) if path else None
-        if path is None or found is None:
-            return None
+        return found if path and found and self._is_alive(path, found) else None
+
+    def silent(self, folder: Path) -> int:
+        """Return the `generation` of a claim whose process is dead or has been silent for too long, 0 without one."""
+        path = path_of(folder)
+        found = read(path) if path else None
+        return _generation(path) if path and found and not self._is_alive(path, found) else 0
+
+    def _is_alive(self, path: Path, found: Holder) -> bool:
         if is_here(found):
-            return found if lives(found) else None
+            return lives(found)
         beat, since = self._seen.get(path, (-1, 0.0))
         if beat != found.beat:
             self._seen[path] = (found.beat, time.monotonic())
-            return found
-        return found if time.monotonic() - since < STALE else None
+            return True
+        return time.monotonic() - since < STALE
 
 
 def generation(folder: Path) -> int:
@@ -157,7 +164,7 @@ def read(path: Path) -> Holder | None:
 
 def _acquire(folder: Path, stale: int) -> Claim | None:
     newest = generation(folder)
-    if newest not in (0, stale) and Observer().alive(folder) is not None:
+    if newest not in (0, stale) and Observer().silent(folder) != newest:  # alive, or given free this very moment
         return None
     path = folder / f"claim-{newest + 1}.json"
     me = Holder(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()))

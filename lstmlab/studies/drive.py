@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from lstmlab.config import Settings
@@ -11,13 +11,22 @@ from lstmlab.studies.display import Board, Display, view
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.interrupts import first_interrupt
 from lstmlab.studies.launch import Options, launch
+from lstmlab.studies.search.pace import Pace
 from lstmlab.studies.store import Result, Store
+from lstmlab.studies.terms import Terms
 from lstmlab.studies.trackers import Trackers
 
 Results = dict[Spec, Result | None]
 
 
-def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str, results: Results) -> None:
+def drive(
+    missing: Sequence[Spec],
+    store: Store,
+    settings: Settings,
+    title: str,
+    results: Results,
+    paces: Mapping[Spec, Pace] | None = None,
+) -> None:
     """Do the missing runs and show how they go.
 
     Args:
@@ -26,6 +35,7 @@ def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str,
         settings: how they are launched.
         title: what the display is headed with.
         results: of all runs that belong together; those of ``missing`` are entered as they end.
+        paces: of the runs that are left when they are behind.
 
     Raises:
         KeyboardInterrupt: when the user asked to stop; what was running then has ended.
@@ -34,7 +44,8 @@ def drive(missing: Sequence[Spec], store: Store, settings: Settings, title: str,
     threads = max(spec.config.train.threads for spec in missing)
     workers = settings.workers or max(1, cores() // threads)
     trackers = Trackers(tuple(settings.trackers), settings.study.name)
-    options = Options(settings.launch, workers, settings.checkpoint_minutes, trackers)
+    terms = Terms(settings.checkpoint_minutes, trackers=trackers)
+    options = Options(settings.launch, workers, terms, paces or {})
     board = Board(title, results, missing, workers)
     events = launch(missing, store, options)
     # Closing the events ends the workers; until then the display goes on.

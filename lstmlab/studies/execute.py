@@ -18,8 +18,10 @@ from lstmlab.studies.budget import build, count_parameters
 from lstmlab.studies.checkpoint import History, drop_checkpoint, load_checkpoint, save_checkpoint
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, data_version
+from lstmlab.studies.search.pace import Left
 from lstmlab.studies.store import Result, Store
-from lstmlab.studies.trackers import Trackers, Tracking, to_stderr
+from lstmlab.studies.terms import Terms
+from lstmlab.studies.trackers import Tracking, to_stderr
 from lstmlab.tasks import Task
 from lstmlab.training import deterministic, fit
 from lstmlab.training.loop import Row, Training
@@ -40,11 +42,9 @@ class Interrupted(BaseException):
 def execute_run(
     spec: Spec,
     store: Store,
-    checkpoint_minutes: float = 1.0,
+    terms: Terms = Terms(),  # noqa: B008  frozen
     progress: Progress = lambda step, loss: None,
-    stale: int = 0,
     begun: Callable[[], object] = lambda: None,
-    trackers: Trackers = Trackers(),  # noqa: B008  frozen
     say: Callable[[str], object] = to_stderr,
 ) -> Result:
     """Train, evaluate and record one run; whatever the run raises is recorded as its failure.
@@ -55,19 +55,18 @@ def execute_run(
     Args:
         spec: which run.
         store: where it is recorded.
-        checkpoint_minutes: between two checkpoints.
+        terms: how it is done.
         progress: called with step and loss after every step.
-        stale: the claim that was found silent and may be taken over; see `claims.hold`.
         begun: called when the run is ours, before anything of it happens.
-        trackers: that watch the run too.
-        say: told what went wrong with these.
+        say: told what went wrong with trackers.
 
     Raises:
         Elsewhere: when another process works on it.
+        Left: when it falls behind its pace; it has no result then, but a checkpoint.
         StorageError: when nothing can be recorded; training on would lose the work.
     """
     folder = store.folder(spec)
-    with claims.hold(folder, stale) as claim:
+    with claims.hold(folder, terms.stale) as claim:
         if claim is None:
             other = claims.holder(folder)
             raise Elsewhere(other.name if other else "another process")
@@ -76,12 +75,12 @@ def execute_run(
             return former
         store.begin(spec)
         begun()
-        tracking = Tracking(trackers, spec, store, say)
-        records = _Records(folder, claim, progress, checkpoint_minutes, spec.config.train.steps, tracking)
+        tracking = Tracking(terms.trackers, spec, store, say)
         result = None
         try:
+            records = _Records(folder, claim, progress, spec.config.train.steps, terms, tracking)
             result = _train(spec, store, records)
-        except (StorageError, Elsewhere):
+        except (StorageError, Elsewhere, Left):
             raise
         except LstmlabError as error:
             result = store.fail(spec, str(error))
@@ -101,16 +100,18 @@ class _Records:
         folder: Path,
         claim: claims.Claim,
         progress: Progress,
-        checkpoint_minutes: float,
         steps: int,
+        terms: Terms,
         tracking: Tracking,
     ) -> None:
         self.folder, self.claim, self.progress, self.steps, self.tracking = folder, claim, progress, steps, tracking
-        self.pause = 60 * checkpoint_minutes
+        self.pace, self.pause = terms.pace, 60 * terms.checkpoint_minutes  # seconds
         self.logged = self.saved = time.monotonic()
         self.resume = self._former()
         self.rows: list[Row] = self.resume[1] if self.resume else []
         self.history = History(folder, self.rows)
+        if self.pace is not None and (step := self.pace.behind(self.rows)):  # it was left before
+            raise Left(step)
         tracking.begin(self.rows)
 
     def _former(self) -> tuple[Snapshot, list[Row]] | None:
@@ -134,6 +135,10 @@ class _Records:
             self.logged = now
         if due:
             self.save(training)
+        if self.pace is not None and self.rows[-1]["split"] == "validation" and (step := self.pace.behind(self.rows)):
+            self.history.append(self.rows)
+            self.save(training)
+            raise Left(step)
         try:
             self.progress(p.step, p.loss)
         except Interrupted:

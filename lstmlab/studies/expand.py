@@ -21,13 +21,19 @@ OURS = ("study", "launch", "report", "outputs", "workers", "checkpoint_minutes",
 
 @dataclass(frozen=True)
 class Plan:
-    """A study's settings and its runs."""
+    """A study's settings and its runs.
+
+    Attributes:
+        bases: a config for each cell on each task, before budget and seeds: what a search varies.
+        specs: the runs; none for a study that has to search for their settings first.
+    """
 
     settings: Settings
+    bases: list[RunConfig]
     specs: list[Spec]
 
 
-def plan(overrides: Sequence[str]) -> Plan:
+def plan(given: Sequence[str]) -> Plan:
     """Return the runs of a study.
 
     ``task=``, ``cell=`` and ``seed=`` narrow the study and take several values separated by
@@ -42,7 +48,7 @@ def plan(overrides: Sequence[str]) -> Plan:
     ours: list[str] = []
     handed_on: list[str] = []
     axes: dict[str, Any] = {}
-    for override in parse(overrides):
+    for override in parse(given):
         key = override.key_or_group
         if key in AXES:
             axes[AXES[key]] = _values(override)
@@ -58,15 +64,13 @@ def plan(overrides: Sequence[str]) -> Plan:
         if not values:
             raise ConfigError(f"study.{key} is empty: name at least one")
         setattr(study, key, list(dict.fromkeys(values)))
-    runs = [
-        replace(run, seed=seed)
-        for task in study.tasks
-        for cell in study.cells
-        for run in [_one(task, cell, [*study.overrides, *handed_on])]
-        for seed in study.seeds
+    overrides = [*study.overrides, *handed_on]
+    bases = [
+        check(compose([f"task={task}", f"cell={cell}", *overrides])).run for task in study.tasks for cell in study.cells
     ]
-    _refuse_equal_labels(runs)
-    return Plan(settings, [specify(run) for run in runs])
+    _refuse_equal_labels(bases)
+    runs = [] if study.search else [within_budget(base) for base in bases]
+    return Plan(settings, bases, [specify(replace(run, seed=seed)) for run in runs for seed in study.seeds])
 
 
 def _refuse_equal_labels(runs: list[RunConfig]) -> None:
@@ -78,10 +82,6 @@ def _refuse_equal_labels(runs: list[RunConfig]) -> None:
                 f"two different tasks of the study are both called {run.task.label!r} in tables: "
                 "give one of them another task.variant in its file"
             )
-
-
-def _one(task: str, cell: str, overrides: list[str]) -> RunConfig:
-    return within_budget(check(compose([f"task={task}", f"cell={cell}", *overrides])).run)
 
 
 def _values(override: Override) -> list[str] | list[int]:

@@ -27,6 +27,7 @@ from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, specify
 from lstmlab.studies.interrupts import first_interrupt
 from lstmlab.studies.store import Result, Store, read_result
+from lstmlab.studies.terms import Terms
 from lstmlab.studies.trackers import Trackers, require
 from lstmlab.tasks import Task
 
@@ -60,6 +61,7 @@ def _execute(spec: Spec, store: Store, settings: Settings) -> Result:
     """Do a run in this process, with a bar; Ctrl-C writes a checkpoint before it ends the run."""
     stopping = threading.Event()
     trackers = Trackers(tuple(settings.trackers), spec.config.task.label)
+    terms = Terms(settings.checkpoint_minutes, trackers=trackers)
 
     def progress(step: int, loss: float) -> None:
         shown.update(step - shown.n)
@@ -68,7 +70,7 @@ def _execute(spec: Spec, store: Store, settings: Settings) -> Result:
 
     with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown, first_interrupt(stopping.set):
         try:
-            return execute_run(spec, store, settings.checkpoint_minutes, progress, trackers=trackers)
+            return execute_run(spec, store, terms, progress)
         except Interrupted:
             raise KeyboardInterrupt from None
         except Elsewhere as other:

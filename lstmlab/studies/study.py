@@ -18,6 +18,8 @@ from lstmlab.studies.expand import plan
 from lstmlab.studies.files import write
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.run import Run
+from lstmlab.studies.search.search import Search
+from lstmlab.studies.search.trials import Trial
 from lstmlab.studies.status import PLAN
 from lstmlab.studies.store import Result, Store
 from lstmlab.tasks import Task
@@ -50,21 +52,29 @@ class Study:
 
     def __init__(self, name: str, overrides: Sequence[str] = ()) -> None:
         self.name, self.overrides = name, list(overrides)
-        planned = plan([f"study={name}", *self.overrides])
-        self.settings, self.specs = planned.settings, planned.specs
+        self._planned = plan([f"study={name}", *self.overrides])
+        self.settings = self._planned.settings
         self.config: StudyConfig = self.settings.study
         self.store = Store(paths.outputs(self.settings.outputs))
         self.folder = self.store.outputs / self.config.name
+        searching = self.config.search is not None
+        self.search = Search(self.settings, self._planned.bases, self.store, self.folder) if searching else None
 
     def run(self, retry: bool = True) -> Self:
         """Do the runs that are missing, then write ``results.csv`` and ``results.parquet``.
+
+        A study with a search does its trials first, and then its runs at the settings that did best.
 
         Args:
             retry: do runs that failed before again.
 
         Raises:
             StorageError: when a result is damaged or cannot be written.
+            TrainingError: when all trials of a cell failed.
         """
+        if self.search is not None:
+            self.store.prepare()
+            self.search.run(self.write_plan)
         over = ("done",) if retry else ("done", "failed")
         missing = [s for s, r in self.results.items() if r is None or r["status"] not in over]
         self.write_plan()
@@ -74,10 +84,35 @@ class Study:
         self._write_results()
         return self
 
-    def write_plan(self) -> None:
-        """Write down which runs the study consists of, for `lstmlab status` and others who only look at files."""
-        plan = {"question": self.config.question, "runs": [spec.name for spec in self.specs]}
+    def write_plan(self, runs: Sequence[str] | None = None) -> None:
+        """Write down which runs the study consists of, for `lstmlab status` and others who only look at files.
+
+        Args:
+            runs: their names as far as they are known; None when all are.
+        """
+        if runs is None:
+            trials = self.search.runs() if self.search else []
+            runs = list(dict.fromkeys([*trials, *(spec.name for spec in self.specs)]))
+        plan = {"question": self.config.question, "runs": runs}
         write(self.folder / PLAN, json.dumps(plan, indent=1).encode())
+
+    @cached_property
+    def specs(self) -> list[Spec]:
+        """The runs that are compared.
+
+        Raises:
+            LstmlabError: when the search for their settings is not done.
+        """
+        if self.search is None:
+            return self._planned.specs
+        best = self.search.best()
+        return [pair.spec(trial.settings, seed) for pair, trial in best for seed in self.config.seeds]
+
+    @cached_property
+    def chosen(self) -> dict[tuple[str, str], Trial]:
+        """The trial with the settings of each task and cell; nothing without a search."""
+        best = self.search.best() if self.search else []
+        return {(pair.base.task.label, pair.base.cell.name): trial for pair, trial in best}
 
     @cached_property
     def results(self) -> dict[Spec, Result | None]:
@@ -87,7 +122,8 @@ class Study:
     def table(self) -> pd.DataFrame:
         """Return one row per run: what it was, how it ended, and its test metric.
 
-        Metrics beyond the compared one stand in columns of their own.
+        Metrics beyond the compared one stand in columns of their own; after a search the chosen settings too,
+        and among how many trials they were chosen.
         """
         rows = []
         for spec, result in self.results.items():
@@ -97,6 +133,8 @@ class Study:
             row |= {k: v for k, v in (result or {}).items() if k in COLUMNS}
             others = (result or {}).get("scores", {}).get("test", {})
             row |= {k: v for k, v in others.items() if k != row["metric"]}
+            if self.search is not None:
+                row |= self.chosen[config.task.label, config.cell.name].settings | {"trials": self.config.trials}
             rows.append(row)
         frame = pd.DataFrame(rows)
         for column, kind in COLUMNS.items():

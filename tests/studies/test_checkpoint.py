@@ -17,6 +17,7 @@ from lstmlab.studies.checkpoint import NAME, History, load_checkpoint, save_chec
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, specify
 from lstmlab.studies.store import Store
+from lstmlab.studies.terms import Terms
 from lstmlab.training.snapshot import Snapshot
 
 STEPS = 12
@@ -41,7 +42,7 @@ def run_until(spec: Spec, store: Store, last: int, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(execute, "LOG_EVERY", 0.0)
     with pytest.raises(Died):
-        execute.execute_run(spec, store, 0.0, progress)
+        execute.execute_run(spec, store, Terms(0.0), progress)
 
 
 def same(one: Path, other: Path) -> bool:
@@ -90,7 +91,7 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
 def test_a_run_that_raised_leaves_no_checkpoint(tmp_path: Path, spec: Spec) -> None:
     wild = replace(spec.config.train, learning_rate=1e30, clip_norm=None, schedule="constant")
     spec = Spec(replace(spec.config, train=wild), spec.id)
-    result = execute.execute_run(spec, Store(tmp_path), checkpoint_minutes=0.0)
+    result = execute.execute_run(spec, Store(tmp_path), Terms(0.0))
     assert result["status"] == "failed"
     assert not (Store(tmp_path).folder(spec) / NAME).exists()
 

@@ -22,6 +22,7 @@ from lstmlab.studies.identity import Spec, specify
 from lstmlab.studies.launch import Event
 from lstmlab.studies.run import Run
 from lstmlab.studies.store import Store
+from lstmlab.studies.terms import Terms
 from lstmlab.studies.trackers import Trackers, settle, tracker, tracking
 
 BOTH = Trackers(("tensorboard", "mlflow"), "things")
@@ -52,10 +53,10 @@ def tracked(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Store:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        execute_run(spec, store, progress=leave, trackers=BOTH)
+        execute_run(spec, store, Terms(trackers=BOTH), leave)
     settle()
     assert [run.info.status for run in mlflow_runs(store)] == ["KILLED"]
-    execute_run(spec, store, trackers=BOTH)
+    execute_run(spec, store, Terms(trackers=BOTH))
     settle()
     return store
 
@@ -167,7 +168,7 @@ def test_a_tracker_that_raises_costs_one_line(
 ) -> None:
     monkeypatch.setattr(bad, "where", where)
     store, said = Store(tmp_path), list[str]()
-    execute_run(spec, store, trackers=Trackers(("mlflow",)), say=said.append)
+    execute_run(spec, store, Terms(trackers=Trackers(("mlflow",))), say=said.append)
     settle()
     assert same(store.folder(spec), plain)
     (line,) = said
@@ -183,7 +184,7 @@ def test_a_tracker_that_hangs_is_not_waited_for_and_what_it_misses_is_counted(
     monkeypatch.setattr(tracking, "ROOM", 10)
     store, said = Store(tmp_path), list[str]()
     began = time.monotonic()
-    execute_run(spec, store, trackers=Trackers(("mlflow",)), say=said.append)
+    execute_run(spec, store, Terms(trackers=Trackers(("mlflow",))), say=said.append)
     assert time.monotonic() - began < tracking.PATIENCE
     assert same(store.folder(spec), plain)
     bad.free.set()
@@ -205,7 +206,7 @@ def test_a_server_that_does_not_answer_costs_no_time(
             execute_run(
                 specify(within_budget(check(compose([*RUN, f"seed={seed}"])).run)),
                 store,
-                trackers=Trackers(("mlflow",)),
+                Terms(trackers=Trackers(("mlflow",))),
                 say=said.append,
             )
         took = time.monotonic() - began
@@ -219,7 +220,7 @@ def test_a_full_disk_ends_the_tracker_and_not_the_run(spec: Spec, plain: Run, fu
     (full_disk / "filler").write_bytes(bytes(62_000))
     (tmp_path / "tensorboard").symlink_to(full_disk)
     store, said = Store(tmp_path), list[str]()
-    execute_run(spec, store, trackers=Trackers(("tensorboard",)), say=said.append)
+    execute_run(spec, store, Terms(trackers=Trackers(("tensorboard",))), say=said.append)
     settle()
     assert same(store.folder(spec), plain)
     (line,) = said
@@ -249,7 +250,7 @@ def test_a_worker_says_in_log_txt_that_nobody_listens_and_hands_the_rest_over_be
 def test_a_run_that_fails_is_failed_in_the_trackers_too(tracked: Store) -> None:
     wild = ["train.learning_rate=1e30", "train.clip_norm=null", "train.schedule=constant"]
     spec = specify(within_budget(check(compose([*RUN, *wild])).run))
-    reason = execute_run(spec, tracked, trackers=Trackers(BOTH.names, "failures"))["reason"]
+    reason = execute_run(spec, tracked, Terms(trackers=Trackers(BOTH.names, "failures")))["reason"]
     settle()
     (run,) = mlflow_runs(tracked, "failures")
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", reason)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lstmlab.schema import LaunchConfig
 from lstmlab.studies.identity import Spec
+from lstmlab.studies.search.pace import Pace
 from lstmlab.studies.store import Result, Store
-from lstmlab.studies.trackers import Trackers
+from lstmlab.studies.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Event:
         result: what the run ended with.
         elsewhere: another process that works on the run, by host and number; so this one let it be.
         storage: why the store cannot be written: no run can go on.
+        left: the step after which it was left, since it was behind its `Options.paces`; 0 when it was not.
     """
 
     spec: Spec
@@ -31,11 +33,12 @@ class Event:
     result: Result | None = None
     elsewhere: str = ""
     storage: str = ""
+    left: int = 0
 
     @property
     def final(self) -> bool:
         """Whether nothing more will be heard of the run from this launcher."""
-        return self.result is not None or bool(self.elsewhere) or bool(self.storage)
+        return self.result is not None or bool(self.elsewhere or self.storage or self.left)
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,17 @@ class Job:
     spec: Spec
     stale: int = 0
 
+    def terms(self, options: Options) -> Terms:
+        """Return how this run is done."""
+        return replace(options.terms, stale=self.stale, pace=options.paces.get(self.spec))
+
     def request(self, store: Store, options: Options) -> dict[str, Any]:
         """Return what `worker` has to be told, as JSON-safe values."""
         return {
             "config": asdict(self.spec.config),
             "id": self.spec.id,
             "outputs": str(store.outputs),
-            "checkpoint_minutes": options.checkpoint_minutes,
-            "stale": self.stale,
-            "trackers": asdict(options.trackers),
+            "terms": asdict(self.terms(options)),
         }
 
 
@@ -63,14 +68,15 @@ class Options:
 
     Attributes:
         workers: runs at the same time.
-        trackers: that watch the runs too.
+        terms: how each run is done.
+        paces: of the runs that are left when they are behind.
         stopping: when set, no further run is begun; those that run go on to their end.
     """
 
     config: LaunchConfig
     workers: int = 1
-    checkpoint_minutes: float = 1.0
-    trackers: Trackers = Trackers()
+    terms: Terms = Terms()
+    paces: Mapping[Spec, Pace] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from lstmlab.errors import LstmlabError
 from lstmlab.studies.execute import Elsewhere, execute_run
 from lstmlab.studies.launch.events import Event, Job, Options
+from lstmlab.studies.search.pace import Left
 from lstmlab.studies.store import Store
 
 
@@ -22,9 +23,8 @@ def serial(jobs: Sequence[Job], store: Store, options: Options) -> Generator[Eve
             return
         yield Event(job.spec)
         try:
-            result = execute_run(
-                job.spec, store, options.checkpoint_minutes, stale=job.stale, trackers=options.trackers
-            )
-            yield Event(job.spec, result=result)
+            yield Event(job.spec, result=execute_run(job.spec, store, job.terms(options)))
+        except Left as left:
+            yield Event(job.spec, left=left.step)
         except Elsewhere as other:
             yield Event(job.spec, elsewhere=str(other))

@@ -50,6 +50,6 @@ def launch(specs: Sequence[Spec], store: Store, options: Options) -> Generator[E
             if result and (result["status"] == "done" or free):
                 yield Event(spec, result=result)
             elif free:
-                todo.append(Job(spec, claims.generation(store.folder(spec))))
+                todo.append(Job(spec, observer.silent(store.folder(spec))))
         if others and not todo:
             time.sleep(LOOK_EVERY)

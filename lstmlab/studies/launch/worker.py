@@ -20,8 +20,10 @@ from lstmlab.config import check_run
 from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
+from lstmlab.studies.search.pace import Left
 from lstmlab.studies.store import Store
-from lstmlab.studies.trackers import Trackers, settle
+from lstmlab.studies.terms import Terms
+from lstmlab.studies.trackers import settle
 
 TELL_EVERY = 0.5  # seconds between two events of a run
 
@@ -56,11 +58,11 @@ class _Worker:
             with log.open("a", encoding="utf-8") as file:
                 file.write(f"{text}\n")
 
-        trackers = Trackers(**request["trackers"])
-        minutes, stale = request["checkpoint_minutes"], request["stale"]
         try:
-            result = execute_run(spec, store, minutes, self.progress, stale, begun, trackers, say)
+            result = execute_run(spec, store, Terms.read(request["terms"]), self.progress, begun, say)
             event: dict[str, Any] = {"result": result}
+        except Left as left:
+            event = {"left": left.step}
         except Elsewhere as other:
             event = {"elsewhere": str(other)}
         except (StorageError, OSError) as error:
