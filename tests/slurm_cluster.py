@@ -65,9 +65,6 @@ def missing() -> str:
     return "" if os.geteuid() == 0 else "Slurm's daemons need root here"
 
 
-needs_slurm = pytest.mark.skipif(bool(missing()), reason=f"no Slurm: {missing()}")
-
-
 @dataclass
 class SlurmCluster:
     """A running cluster. Its commands work where ``environment`` is set."""
@@ -178,3 +175,14 @@ def _end_leftovers(conf: str) -> None:
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get("SLURM_CONF") == conf:
                 process.kill()
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[SlurmCluster]:
+    """A cluster whose commands work in this process and in those that it starts."""
+    if missing():
+        pytest.skip(f"no Slurm: {missing()}")
+    with pytest.MonkeyPatch.context() as patch, slurm_cluster() as cluster:
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
+        yield cluster

@@ -38,8 +38,8 @@ def slurm(jobs: Sequence[Job], store: Store, options: Options) -> Generator[Even
     threads = max(job.spec.config.train.threads for job in jobs)
     with ExitStack() as claimed:
         driver = _Driver(open_queue(options.config, options.workers, threads), store, options, claimed)
-        driver.adopt({job.spec.name: job for job in jobs})
         try:
+            driver.adopt({job.spec.name: job for job in jobs})
             yield from driver.work()
         except BaseException:
             driver.cancel()
