@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from disturbed import STUDY, Table, failures, rerun, table_of
-from processes import Start, finished, wait_for
+from processes import Start, finished, wait_for, workers_of
 from slurm_cluster import SlurmCluster, slurm
 
 __all__ = ["slurm"]  # a fixture
@@ -81,7 +81,8 @@ def test_a_killed_job_costs_the_run_that_it_was_at(
 ) -> None:
     driver = start(tmp_path, *JOBS)
     wait_for(lambda: at_work(tmp_path))
-    for pid in tasks_of(tmp_path):
+    tasks = tasks_of(tmp_path)
+    for pid in [*tasks, *(worker for task in tasks for worker in workers_of(task))]:
         os.kill(pid, signal.SIGKILL)
     _, said = driver.communicate(timeout=90)
     assert driver.returncode == 1
