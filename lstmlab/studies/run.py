@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -21,6 +22,7 @@ from lstmlab.engine import RNN
 from lstmlab.errors import LstmlabError, TrainingError, nearest
 from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
+from lstmlab.studies import claims
 from lstmlab.studies.budget import build, within_budget
 from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
@@ -28,6 +30,8 @@ from lstmlab.studies.identity import Spec, specify
 from lstmlab.studies.interrupts import first_interrupt
 from lstmlab.studies.store import Result, Store, read_result
 from lstmlab.tasks import Task
+
+LOOK_EVERY = 1.0  # seconds between two looks at a run that another process is at
 
 
 def run(overrides: Sequence[str] = ()) -> Run:
@@ -41,20 +45,25 @@ def run(overrides: Sequence[str] = ()) -> Run:
     return run_settings(check(compose(overrides)))
 
 
-def run_settings(settings: Settings) -> Run:
-    """Do what `run` does with a config that is checked already."""
+def run_settings(settings: Settings, patient: bool = False) -> Run:
+    """Do what `run` does with a config that is checked already.
+
+    Args:
+        settings: of the run.
+        patient: wait for a run that another process is at, rather than raise `TrainingError`.
+    """
     spec = specify(within_budget(settings.run))
     store = Store(paths.outputs(settings.outputs))
     result = store.result(spec)
     if result is None or result["status"] != "done":
         store.prepare()
-        result = _execute(spec, store, settings.checkpoint_minutes)
+        result = _execute(spec, store, settings.checkpoint_minutes, patient)
         if result["status"] != "done":
             raise TrainingError(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
     return Run(store.folder(spec))
 
 
-def _execute(spec: Spec, store: Store, checkpoint_minutes: float) -> Result:
+def _execute(spec: Spec, store: Store, checkpoint_minutes: float, patient: bool) -> Result:
     """Do a run in this process, with a bar; Ctrl-C writes a checkpoint before it ends the run."""
     stopping = threading.Event()
 
@@ -64,12 +73,28 @@ def _execute(spec: Spec, store: Store, checkpoint_minutes: float) -> Result:
             raise Interrupted
 
     with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown, first_interrupt(stopping.set):
-        try:
-            return execute_run(spec, store, checkpoint_minutes, progress)
-        except Interrupted:
-            raise KeyboardInterrupt from None
-        except Elsewhere as other:
-            raise TrainingError(f"{spec.name} is being trained by {other}; wait for it, or end that first") from None
+        stale = 0
+        while True:
+            try:
+                return execute_run(spec, store, checkpoint_minutes, progress, stale)
+            except Interrupted:
+                raise KeyboardInterrupt from None
+            except Elsewhere as other:
+                if not patient:
+                    raise TrainingError(
+                        f"{spec.name} is being trained by {other}; wait for it, or end that first"
+                    ) from None
+                print(f"{spec.name} is being trained by {other}: waiting for it", file=sys.stderr)
+            stale = _await(store.folder(spec), stopping)
+
+
+def _await(folder: Path, stopping: threading.Event) -> int:
+    """Wait until nobody works on a run; return which claim on it may be taken over, where its holder died."""
+    observer = claims.Observer()
+    while observer.alive(folder) is not None:
+        if stopping.wait(LOOK_EVERY):
+            raise KeyboardInterrupt
+    return claims.generation(folder)
 
 
 def load_run(id: str, outputs: str | None = None) -> Run:

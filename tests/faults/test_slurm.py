@@ -120,22 +120,24 @@ def test_a_cancelled_job_fails_its_runs(slurm: SlurmCluster, tmp_path: Path, sta
 
 @pytest.mark.slow_fault
 @pytest.mark.fault(
-    "SIGKILL of the driver of a study whose jobs run on a cluster",
-    "the jobs go on; the same command finds them, submits nothing twice and takes their results",
+    "a study is started again while jobs that another driver has submitted wait or run, be that one killed or alive",
+    "the jobs go on; the new driver finds them, submits nothing twice and takes their results",
 )
-def test_a_driver_finds_the_jobs_of_one_that_was_killed(
-    slurm: SlurmCluster, tmp_path: Path, start: Start, undisturbed: Table
-) -> None:
-    driver = start(tmp_path, *JOBS, "train.steps=2000")
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_driver_finds_the_jobs_of_another(killed: bool, slurm: SlurmCluster, tmp_path: Path, start: Start) -> None:
+    longer = [*JOBS, "train.steps=3000"]  # than it takes to start a driver
+    first = start(tmp_path, *longer)
     wait_for(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait(timeout=10)
     jobs = slurm.jobs()
-    again = start(tmp_path, *JOBS, "train.steps=2000")
-    _, said = again.communicate(timeout=90)
-    assert again.returncode == 0, said
-    before = slurm.call("squeue", "--noheader", "--array", "--states=all", "--format=%i").split()
-    assert max(map(int, before)) == int(*jobs), "no further job was submitted"
+    if killed:
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait(timeout=10)
+    second = start(tmp_path, *longer)
+    _, said = second.communicate(timeout=90)
+    assert second.returncode == 0, said
+    assert killed or first.wait(60) == 0
+    every = slurm.call("squeue", "--noheader", "--array", "--states=all", "--format=%i").split()
+    assert max(map(int, every)) == int(*jobs), "no further job was submitted"
     assert len(finished(tmp_path)) == 4
     assert not list(tmp_path.glob(".slurm/*"))
 
