@@ -125,7 +125,7 @@ def test_a_cancelled_job_fails_its_runs(slurm: SlurmCluster, tmp_path: Path, sta
 )
 @pytest.mark.parametrize("killed", [True, False])
 def test_a_driver_finds_the_jobs_of_another(killed: bool, slurm: SlurmCluster, tmp_path: Path, start: Start) -> None:
-    longer = [*JOBS, "train.steps=3000"]  # than it takes to start a driver
+    longer = [*JOBS, "train.steps=1200"]  # than it takes to start a driver
     first = start(tmp_path, *longer)
     wait_for(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
     jobs = slurm.jobs()
@@ -157,7 +157,7 @@ def test_ctrl_c_ends_runs_or_jobs(
     driver = start(tmp_path, *options)
     wait_for(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
     for _ in range(times):
-        os.kill(driver.pid, signal.SIGINT)
+        os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to all that it started
         time.sleep(1)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
