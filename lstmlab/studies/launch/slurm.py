@@ -10,7 +10,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,6 +130,8 @@ class _Driver:
                 time.sleep(LOOK_EVERY if left else 0)
             if not left and batch not in self.spoilt:
                 shutil.rmtree(batch, ignore_errors=True)
+        with suppress(OSError):  # there is something left
+            self.root.rmdir()
 
     def _claim(self, batch: Path) -> bool:
         """Make a batch ours, unless the driver that submitted it lives."""
