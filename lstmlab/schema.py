@@ -117,12 +117,28 @@ class StudyConfig:
 class LaunchConfig:
     """Group ``launch``: what does the runs of a study, and what one of them may use."""
 
-    name: str = option(choices=("processes", "serial"))
+    name: str = option(choices=("processes", "serial", "slurm"))
     memory_limit: float | None = option(None, above=0)  # GiB that a run may use
     time_limit: float | None = option(None, above=0)  # minutes that a run may take
 
 
-LAUNCHES: dict[str, type[LaunchConfig]] = {}  # of the launchers that have keys of their own
+@dataclass
+class SlurmConfig(LaunchConfig):
+    """Group ``launch``, choice ``slurm``: what the jobs of a cluster ask for."""
+
+    cluster: str | None = option(None, choices=("slurm", "local"))  # None: Slurm where it is installed
+    pack: int | None = option(None, low=1)  # runs per job; None: an equal share for each of the workers
+    partition: str | None = option(None)
+    account: str | None = option(None)
+    minutes: int = option(60, low=5)  # that a job may take
+    cpus: int | None = option(None, low=1)  # per job; None: the threads of a run
+    memory: float | None = option(None, above=0)  # GB per job
+    gpus: int = option(0, low=0)  # per job
+    setup: list[str] = option(factory=list)  # shell commands before each job
+    options: list[str] = option(factory=list)  # further ones of sbatch, as name=value
+
+
+LAUNCHES: dict[str, type[LaunchConfig]] = {"slurm": SlurmConfig}  # of the launchers that have keys of their own
 
 
 @dataclass

@@ -25,13 +25,16 @@ def starting() -> Iterator[Start]:
     drivers: list[subprocess.Popen[str]] = []
 
     def start(
-        outputs: Path, *overrides: str, prefix: Sequence[str] = (), cwd: Path = ROOT, **options: Any
+        outputs: Path,
+        *overrides: str,
+        command: Sequence[str] = ("study", "study=variants"),
+        prefix: Sequence[str] = (),
+        cwd: Path = ROOT,
+        **options: Any,
     ) -> subprocess.Popen[str]:
-        command = [*prefix, sys.executable, "-m", "lstmlab", "study", "study=variants", f"outputs={outputs}"]
+        line = [*prefix, sys.executable, "-m", "lstmlab", *command, f"outputs={outputs}", *overrides]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        driver = subprocess.Popen(
-            [*command, *overrides], cwd=cwd, text=True, start_new_session=True, **pipes, **options
-        )
+        driver = subprocess.Popen(line, cwd=cwd, text=True, start_new_session=True, **pipes, **options)
         drivers.append(driver)
         return driver
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from lstmlab.engine import RNN
 from lstmlab.errors import LstmlabError, TrainingError, nearest
 from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
+from lstmlab.studies import claims
 from lstmlab.studies.budget import build, within_budget
 from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
@@ -30,6 +33,8 @@ from lstmlab.studies.store import Result, Store, read_result
 from lstmlab.studies.terms import Terms
 from lstmlab.studies.trackers import Trackers, require
 from lstmlab.tasks import Task
+
+LOOK_EVERY = 1.0  # seconds between two looks at a run that another process is at
 
 
 def run(overrides: Sequence[str] = ()) -> Run:
@@ -43,21 +48,26 @@ def run(overrides: Sequence[str] = ()) -> Run:
     return run_settings(check(compose(overrides)))
 
 
-def run_settings(settings: Settings) -> Run:
-    """Do what `run` does with a config that is checked already."""
+def run_settings(settings: Settings, patient: bool = False) -> Run:
+    """Do what `run` does with a config that is checked already.
+
+    Args:
+        settings: of the run.
+        patient: wait for a run that another process is at, rather than raise `TrainingError`.
+    """
     require(settings.trackers)
     spec = specify(within_budget(settings.run))
     store = Store(paths.outputs(settings.outputs))
     result = store.result(spec)
     if result is None or result["status"] != "done":
         store.prepare()
-        result = _execute(spec, store, settings)
+        result = _execute(spec, store, settings, patient)
         if result["status"] != "done":
             raise TrainingError(f"{spec.name} failed: {result['reason']} ({store.folder(spec)})")
     return Run(store.folder(spec))
 
 
-def _execute(spec: Spec, store: Store, settings: Settings) -> Result:
+def _execute(spec: Spec, store: Store, settings: Settings, patient: bool) -> Result:
     """Do a run in this process, with a bar; Ctrl-C writes a checkpoint before it ends the run."""
     stopping = threading.Event()
     trackers = Trackers(tuple(settings.trackers), spec.config.task.label)
@@ -69,12 +79,27 @@ def _execute(spec: Spec, store: Store, settings: Settings) -> Result:
             raise Interrupted
 
     with bar(spec.config.train.steps, spec.name.rpartition("-")[0], "step") as shown, first_interrupt(stopping.set):
-        try:
-            return execute_run(spec, store, terms, progress)
-        except Interrupted:
-            raise KeyboardInterrupt from None
-        except Elsewhere as other:
-            raise TrainingError(f"{spec.name} is being trained by {other}; wait for it, or end that first") from None
+        while True:
+            try:
+                return execute_run(spec, store, terms, progress)
+            except Interrupted:
+                raise KeyboardInterrupt from None
+            except Elsewhere as other:
+                if not patient:
+                    raise TrainingError(
+                        f"{spec.name} is being trained by {other}; wait for it, or end that first"
+                    ) from None
+                print(f"{spec.name} is being trained by {other}: waiting for it", file=sys.stderr)
+            terms = replace(terms, stale=_await(store.folder(spec), stopping))
+
+
+def _await(folder: Path, stopping: threading.Event) -> int:
+    """Wait until nobody works on a run; return which claim on it may be taken over, where its holder died."""
+    observer = claims.Observer()
+    while observer.alive(folder) is not None:
+        if stopping.wait(LOOK_EVERY):
+            raise KeyboardInterrupt
+    return observer.silent(folder)
 
 
 def load_run(id: str, outputs: str | None = None) -> Run:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,13 @@ from conftest import TINY
 from torch import nn
 
 import lstmlab
-from lstmlab import LstmlabError, cli
+from lstmlab import LstmlabError, cli, config
+from lstmlab.errors import TrainingError
+from lstmlab.studies import claims
+from lstmlab.studies.budget import within_budget
+from lstmlab.studies.identity import specify
+from lstmlab.studies.run import run_settings
+from lstmlab.studies.store import Store
 from lstmlab.tasks import Task
 
 
@@ -108,3 +116,15 @@ def test_weights_of_another_model_are_refused_with_what_can_be_done(outputs: Pat
     config.write_text(config.read_text().replace("hidden_size: 48", "hidden_size: 47"))
     with pytest.raises(LstmlabError, match=r"size mismatch[\s\S]*install what made it"):
         _ = lstmlab.load_run(str(folder)).model
+
+
+def test_a_patient_run_waits_for_the_process_that_is_at_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    settings = config.check(config.compose([*TINY, f"outputs={tmp_path}"]))
+    spec = specify(within_budget(settings.run))
+    held = ExitStack()
+    assert held.enter_context(claims.hold(Store(tmp_path).folder(spec))) is not None
+    with pytest.raises(TrainingError, match="is being trained by"):
+        run_settings(settings)
+    threading.Timer(0.5, held.close).start()
+    assert run_settings(settings, patient=True).result["status"] == "done"
+    assert "waiting for it" in capfd.readouterr().err

@@ -62,6 +62,16 @@ class Job:
         }
 
 
+@dataclass(frozen=True)
+class Given(Job):
+    """A job as another process asked for it, whose request is handed on as it is."""
+
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def request(self, store: Store, options: Options) -> dict[str, Any]:
+        return self.given
+
+
 @dataclass
 class Options:
     """How runs are done, whichever launcher does them.

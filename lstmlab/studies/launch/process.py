@@ -20,6 +20,9 @@ from lstmlab.studies.launch.log import Log
 from lstmlab.studies.store import Store, parse
 
 LOOK_EVERY = 0.25  # seconds between two looks at what a worker needs
+SETTLE = (
+    0.5  # seconds in which the signal that ended a worker may reach us too, where it was sent to all processes of a job
+)
 PATIENCE = 10.0  # seconds that a worker has to write a checkpoint when it is stopped
 GIB = 1024**3
 
@@ -46,7 +49,7 @@ class Process:
         log = Log(self.store.folder(job.spec))
         reason = self._serve(process, job, tell, log)
         log.trim()
-        if reason is None or self._stopped.is_set():
+        if reason is None or self._stopped.wait(SETTLE):
             return
         self._process = None
         with hold(self.store.folder(job.spec)) as claim:

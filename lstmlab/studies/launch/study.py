@@ -12,9 +12,10 @@ from lstmlab.studies.identity import Spec
 from lstmlab.studies.launch.events import Event, Job, Launcher, Options
 from lstmlab.studies.launch.processes import processes
 from lstmlab.studies.launch.serial import serial
+from lstmlab.studies.launch.slurm import slurm
 from lstmlab.studies.store import Store
 
-LAUNCHERS: dict[str, Launcher] = {"processes": processes, "serial": serial}
+LAUNCHERS: dict[str, Launcher] = {"processes": processes, "serial": serial, "slurm": slurm}
 LOOK_EVERY = 1.0  # seconds between two looks at runs that other drivers work on
 
 
