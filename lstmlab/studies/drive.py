@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from lstmlab.config import Settings
@@ -26,6 +26,7 @@ def drive(
     title: str,
     results: Results,
     paces: Mapping[Spec, Pace] | None = None,
+    recorded: Callable[[], object] = lambda: None,
 ) -> None:
     """Do the missing runs and show how they go.
 
@@ -36,6 +37,7 @@ def drive(
         title: what the display is headed with.
         results: of all runs that belong together; those of ``missing`` are entered as they end.
         paces: of the runs that are left when they are behind.
+        recorded: called whenever a result was entered.
 
     Raises:
         KeyboardInterrupt: when the user asked to stop; what was running then has ended.
@@ -59,6 +61,7 @@ def drive(
             for event in events:
                 if event.result is not None:
                     results[event.spec] = event.result
+                    recorded()
                 shown.hear(event)
     if options.stopping.is_set():
         raise KeyboardInterrupt

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from functools import cached_property
-from io import BytesIO
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 
@@ -22,25 +20,8 @@ from lstmlab.studies.search.search import Search
 from lstmlab.studies.search.trials import Trial
 from lstmlab.studies.status import PLAN
 from lstmlab.studies.store import Result, Store
+from lstmlab.studies.tables import Sometimes, as_table, say_if_narrowed, write_tables
 from lstmlab.tasks import Task
-
-COLUMNS = {
-    "task": "string",
-    "cell": "string",
-    "seed": "int64",
-    "status": "string",
-    "hidden_size": "int64",
-    "parameters": "Int64",
-    "metric": "string",
-    "unit": "string",
-    "value": "float64",
-    "seconds": "float64",
-    "seconds_per_step": "float64",
-    "steps": "Int64",
-    "best_step": "Int64",
-    "reason": "string",
-    "id": "string",
-}
 
 
 class Study:
@@ -61,7 +42,7 @@ class Study:
         self.search = Search(self.settings, self._planned.bases, self.store, self.folder) if searching else None
 
     def run(self, retry: bool = True) -> Self:
-        """Do the runs that are missing, then write ``results.csv`` and ``results.parquet``.
+        """Do the runs that are missing, and write ``results.csv`` and ``results.parquet`` now and then, and at the end.
 
         A study with a search does its trials first, and then its runs at the settings that did best.
 
@@ -78,10 +59,12 @@ class Study:
         over = ("done",) if retry else ("done", "failed")
         missing = [s for s, r in self.results.items() if r is None or r["status"] not in over]
         self.write_plan()
+        say_if_narrowed(self.folder, len(self.specs))
         if missing:
             self.store.prepare()
-            drive(missing, self.store, self.settings, self.config.name, self.results)
-        self._write_results()
+            recorded = Sometimes(self._write_tables)
+            drive(missing, self.store, self.settings, self.config.name, self.results, recorded=recorded)
+        self._write_tables()
         return self
 
     def write_plan(self, runs: Sequence[str] | None = None) -> None:
@@ -125,21 +108,14 @@ class Study:
         Metrics beyond the compared one stand in columns of their own; after a search the chosen settings too,
         and among how many trials they were chosen.
         """
-        rows = []
-        for spec, result in self.results.items():
-            config = spec.config
-            row = {"task": config.task.label, "cell": config.cell.name, "seed": config.seed, "id": spec.id}
-            row |= {"status": "missing", "hidden_size": config.cell.hidden_size}
-            row |= {k: v for k, v in (result or {}).items() if k in COLUMNS}
-            others = (result or {}).get("scores", {}).get("test", {})
-            row |= {k: v for k, v in others.items() if k != row["metric"]}
-            if self.search is not None:
-                row |= self.chosen[config.task.label, config.cell.name].settings | {"trials": self.config.trials}
-            rows.append(row)
-        frame = pd.DataFrame(rows)
-        for column, kind in COLUMNS.items():
-            frame[column] = (frame[column] if column in frame else pd.Series([None] * len(frame))).astype(kind)
-        return frame[[*COLUMNS, *(c for c in frame if c not in COLUMNS)]]
+        return as_table(self.results, self._searched)
+
+    def _searched(self, spec: Spec) -> dict[str, Any]:
+        """Return the settings that a search chose for a run, and among how many trials."""
+        if self.search is None:
+            return {}
+        config = spec.config
+        return self.chosen[config.task.label, config.cell.name].settings | {"trials": self.config.trials}
 
     @property
     def failures(self) -> dict[str, str]:
@@ -166,16 +142,5 @@ class Study:
         """Task -> baseline -> metric -> value on the test split."""
         return {name: task.baselines("test") for name, task in self.tasks.items()}
 
-    def _write_results(self) -> None:
-        frame, path = self.table(), self.folder / "results.parquet"
-        before = len(pd.read_parquet(path)) if path.exists() else 0
-        if before > len(frame):
-            print(
-                f"note: {self.folder} held results of {before} runs and now holds {len(frame)}; no run is lost. "
-                "study.name=NAME writes a narrowed study elsewhere.",
-                file=sys.stderr,
-            )
-        write(self.folder / "results.csv", frame.to_csv(index=False).encode())
-        parquet = BytesIO()
-        frame.to_parquet(parquet, index=False)
-        write(path, parquet.getvalue())
+    def _write_tables(self) -> None:
+        write_tables(self.folder, self.table())

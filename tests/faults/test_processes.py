@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from disturbed import STUDY, Table, rerun
+from disturbed import STUDY, Table, rerun, table_of
 from jupyter_client.manager import KernelManager
 from processes import Start, finished, gone, needs_proc, wait_for, workers_of
 
@@ -49,6 +49,7 @@ def test_a_killed_driver_loses_nothing(tmp_path: Path, start: Start, undisturbed
     wait_for(lambda: all(map(gone, pids)))
     kept = finished(tmp_path)
     assert 2 <= len(kept) < 4, "the run at work was finished, and no further one begun"
+    assert [row["status"] for row in table_of(tmp_path)] == ["done", "missing", "missing", "missing"], "so far"
     assert rerun(tmp_path).table == undisturbed
     assert {name: time for name, time in finished(tmp_path).items() if name in kept} == kept
 

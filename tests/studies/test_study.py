@@ -135,7 +135,7 @@ def test_a_narrowed_study_says_that_the_table_holds_less_than_before(
     lstmlab.study("variants", [*overrides, "seed=0,1"]).run()
     assert "note:" not in capfd.readouterr().err
     lstmlab.study("variants", [*overrides, "seed=0"]).run()
-    assert "held results of 2 runs and now holds 1; no run is lost" in capfd.readouterr().err
+    assert "held results of 2 runs and will hold 1; no run is lost" in capfd.readouterr().err
 
 
 def test_axes_narrow_a_study_and_duplicates_count_once(tmp_path: Path) -> None:
