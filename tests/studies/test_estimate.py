@@ -110,3 +110,13 @@ def test_a_run_that_goes_on_from_a_checkpoint_is_judged_by_the_steps_it_does() -
     for now[0], step in ((0.0, 0), (5.0, 80), (6.0, 90)):
         board.hear(Event(run, step, 0.1))
     assert board.picture().left.seconds == pytest.approx(1.0)
+
+
+def test_a_run_that_takes_longer_than_it_should_leaves_no_negative_time() -> None:
+    now = [0.0]
+    run = spec("adding", "vanilla", 0)
+    board = Board("study", {run: None}, [run], 1, lambda: now[0])
+    for now[0], step in ((0.0, 1), (10.0, 25)):
+        board.hear(Event(run, step, 0.1))
+    now[0] = 1000.0
+    assert board.picture().left.seconds == 0
