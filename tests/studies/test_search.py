@@ -140,6 +140,9 @@ def test_a_trial_is_asked_for_by_what_earlier_rounds_have_shown(searched: Path) 
     learnt = [replace(t, state="complete", value=-t.settings["train.learning_rate"]) for t in earlier]  # type: ignore[operator]
     assert propose(pair, [*learnt, eighth], 9) != ninth.settings
     assert propose(pair, learnt[:7], 7) == earlier[7].settings, "the first ones are random"
+    random = lstmlab.study("tuned", [*SEARCH, "study.search=random", f"outputs={searched}"]).search
+    assert random is not None
+    assert propose(random.pairs[0], [*learnt, eighth], 9) == propose(random.pairs[0], [*earlier, eighth], 9)
 
 
 def test_two_workers_do_the_same_trials(searched: Path, tmp_path: Path) -> None:
