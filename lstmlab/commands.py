@@ -24,6 +24,7 @@ Overrides:
   outputs=DIR                  write everything there
   workers=N                    worker processes (default: one per core)
   train.steps=100 ...          anything else is handed to every run
+  study.search=tpe             tune each cell by itself first; conf/study/default.yaml says what is searched
 """
 STORED = """
 What is stored:

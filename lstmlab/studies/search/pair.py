@@ -24,7 +24,7 @@ from lstmlab.validation import ConfigError
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-DECIDES = ("search", "space", "batch", "search_seed", "prune_after", "prune_warmup")
+DECIDES = ("search", "space", "batch", "prune_after", "prune_warmup")  # beside the run that trials vary
 
 
 class Pair:
