@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from lstmlab import config, paths
 from lstmlab.errors import LstmlabError
 from lstmlab.studies.run import Run, run_settings
+from lstmlab.validation import ConfigError
 
 
 def main(arguments: list[str]) -> int:
@@ -24,6 +25,8 @@ def main(arguments: list[str]) -> int:
     if not (given.help or given.hydra_help):
         for overrides in _jobs(given.overrides) if given.multirun else [given.overrides]:
             settings = config.check(config.compose(overrides))
+            if given.multirun and settings.run.train.nodes > 1:
+                raise ConfigError("train.nodes: a multirun uses one node; call `lstmlab run` for each run")
         if given.multirun and given.overrides:
             # Hydra writes multirun.yaml there; a later hydra.sweep.dir of the user's wins.
             at = arguments.index(given.overrides[0])

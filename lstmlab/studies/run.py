@@ -22,6 +22,7 @@ from lstmlab.errors import LstmlabError, TrainingError, nearest
 from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import build, within_budget
+from lstmlab.studies.devices import refuse_devices
 from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, specify
@@ -30,6 +31,7 @@ from lstmlab.studies.store import Result, Store, read_result
 from lstmlab.studies.terms import Terms
 from lstmlab.studies.trackers import Trackers, require
 from lstmlab.tasks import Task
+from lstmlab.training.determinism import check_device
 
 
 def run(overrides: Sequence[str] = ()) -> Run:
@@ -46,6 +48,8 @@ def run(overrides: Sequence[str] = ()) -> Run:
 def run_settings(settings: Settings) -> Run:
     """Do what `run` does with a config that is checked already."""
     require(settings.trackers)
+    refuse_devices(settings.run, settings.rendezvous)
+    check_device(settings.run.train)
     spec = specify(within_budget(settings.run))
     store = Store(paths.outputs(settings.outputs))
     result = store.result(spec)
@@ -61,7 +65,7 @@ def _execute(spec: Spec, store: Store, settings: Settings) -> Result:
     """Do a run in this process, with a bar; Ctrl-C writes a checkpoint before it ends the run."""
     stopping = threading.Event()
     trackers = Trackers(tuple(settings.trackers), spec.config.task.label)
-    terms = Terms(settings.checkpoint_minutes, trackers=trackers)
+    terms = Terms(settings.checkpoint_minutes, trackers=trackers, rendezvous=settings.rendezvous)
 
     def progress(step: int, loss: float) -> None:
         shown.update(step - shown.n)
