@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -39,14 +40,26 @@ def starting() -> Iterator[Start]:
         yield start
     finally:
         for driver in drivers:
-            for process in [*driver.children(recursive=True), driver] if driver.is_running() else []:
-                process.kill()
+            for process in [*children(driver), driver]:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
             driver.communicate()
 
 
 def ranks_of(driver: psutil.Popen) -> list[int]:
     """Return the processes that train, the first rank first."""
-    return [p.pid for p in driver.children(recursive=True) if "lstmlab.studies.rank" in p.cmdline()]
+    found = []
+    for process in children(driver):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            found += [process.pid] if "lstmlab.studies.rank" in process.cmdline() else []
+    return found
+
+
+def children(driver: psutil.Popen) -> list[psutil.Process]:
+    """Return what a process has started, none when it has ended."""
+    with contextlib.suppress(psutil.Error):
+        return driver.children(recursive=True)
+    return []
 
 
 def checkpoint(outputs: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -12,11 +13,16 @@ import pytest
 import torch
 from conftest import TINY
 from processes import needs_proc, wait_for
-from shared_runs import RUN, checkpoint, starting
+from shared_runs import RUN, checkpoint, children, same, starting
 
 import lstmlab
 from lstmlab.errors import LstmlabError
 from lstmlab.studies.drive import fitting
+from lstmlab.studies.execute import execute_run
+from lstmlab.studies.identity import specify
+from lstmlab.studies.search.pace import Left, Pace
+from lstmlab.studies.store import Store
+from lstmlab.studies.terms import Terms
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there are GPUs here")
 
@@ -43,8 +49,9 @@ def test_two_nodes_come_to_what_one_comes_to(two_devices: lstmlab.Run, tmp_path:
     seen: set[str] = set()
 
     def listened() -> bool:
-        for process in [p for node in nodes for p in (node, *node.children(recursive=True))]:
-            seen.update(c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN)
+        for process in [p for node in nodes for p in (node, *children(node))]:
+            with contextlib.suppress(psutil.Error):
+                seen.update(c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN)
         return checkpoint(tmp_path)
 
     with starting() as start:
@@ -56,6 +63,23 @@ def test_two_nodes_come_to_what_one_comes_to(two_devices: lstmlab.Run, tmp_path:
     assert seen == {"127.0.0.1"}, "nothing listens beyond the address where the nodes meet"
     (result,) = (json.loads(f.read_text()) for f in tmp_path.glob("runs/*/result.json"))
     assert result["scores"] == two_devices.result["scores"], "a rank is a rank, on whichever node"
+
+
+@needs_proc
+@pytest.mark.real
+def test_a_run_that_is_behind_is_left_by_all_ranks_and_can_be_gone_on_with(
+    two_devices: lstmlab.Run, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    spec = specify(two_devices.config)
+    unreachable = Pace("MSE", "lower", [(100, 0.0)])
+    for _ in range(2):  # the second time it is behind already
+        with pytest.raises(Left) as left:
+            execute_run(spec, store, Terms(pace=unreachable))
+        assert left.value.step == 100
+        assert checkpoint(tmp_path)
+    assert execute_run(spec, store)["status"] == "done"
+    assert same(store.folder(spec), two_devices.folder)
 
 
 @pytest.mark.parametrize(
