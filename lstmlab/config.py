@@ -52,6 +52,7 @@ class Settings:
     workers: int | None
     checkpoint_minutes: float
     trackers: list[str]
+    rendezvous: str | None
 
 
 class PluginConf(SearchPathPlugin):
@@ -138,6 +139,7 @@ def check(config: DictConfig) -> Settings:
         workers=top.workers,
         checkpoint_minutes=top.checkpoint_minutes,
         trackers=list(dict.fromkeys(top.trackers)),
+        rendezvous=top.rendezvous,
     )
 
 

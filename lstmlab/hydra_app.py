@@ -28,6 +28,7 @@ from lstmlab.errors import LstmlabError, TrainingError
 from lstmlab.machine import cores
 from lstmlab.studies.files import failure, write
 from lstmlab.studies.run import Run, run_settings
+from lstmlab.validation import ConfigError
 
 PLUGINS = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
@@ -70,9 +71,11 @@ def main(arguments: list[str]) -> int:
         jobs = _jobs(given.overrides) if given.multirun else [given.overrides]
         checked = [config.check(config.compose(overrides)) for overrides in jobs]
         if given.multirun:
+            if any(settings.run.train.nodes > 1 for settings in checked):
+                raise ConfigError("train.nodes: a multirun uses one node; call `lstmlab run` for each run")
             folder = paths.outputs(checked[-1].outputs) / "multirun"
             at = arguments.index(given.overrides[0]) if given.overrides else len(arguments)
-            threads = max(settings.run.train.threads for settings in checked)
+            threads = max(settings.run.train.threads * settings.run.train.devices for settings in checked)
             arguments = [*arguments[:at], *_defaults(folder, launcher, threads), *arguments[at:]]
     with _reports(folder) as reports:
         multirun = folder is not None

@@ -90,6 +90,14 @@ class TrainConfig:
     evaluate_every: int = option(50, low=1)
     patience: int | None = option(None, low=1)  # evaluations without a better value, then stop
     threads: int = option(1, low=1)
+    device: str = option("cpu", choices=("cpu", "cuda"))
+    devices: int = option(1, low=1)
+    nodes: int = option(1, low=1)
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train together."""
+        return self.devices * self.nodes
 
 
 @dataclass
@@ -157,6 +165,7 @@ class TopConfig:
     workers: int | None = option(None, low=1)  # None: one per core
     checkpoint_minutes: float = option(1.0, above=0)
     trackers: list[str] = option(factory=list, choices=("tensorboard", "mlflow"))
+    rendezvous: str | None = option(None)  # of the nodes of one run
 
 
 @dataclass

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lstmlab.studies.files import failure
+from lstmlab.studies.files import failure, make_folder
 
 BEAT = 5.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one after which a claim of another machine may be taken over
@@ -168,10 +168,7 @@ def _acquire(folder: Path, stale: int) -> Claim | None:
         return None
     path = folder / f"claim-{newest + 1}.json"
     me = Holder(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise failure(folder, error) from error
+    make_folder(folder)
     try:
         with path.open("x", encoding="utf-8") as file:
             json.dump(asdict(me), file)

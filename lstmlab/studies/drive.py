@@ -43,8 +43,7 @@ def drive(
         KeyboardInterrupt: when the user asked to stop; what was running then has ended.
         StorageError: when the store cannot be written.
     """
-    threads = max(spec.config.train.threads for spec in missing)
-    workers = settings.workers or max(1, cores() // threads)
+    workers = settings.workers or fitting(missing)
     trackers = Trackers(tuple(settings.trackers), settings.study.name)
     terms = Terms(settings.checkpoint_minutes, trackers=trackers)
     options = Options(settings.launch, workers, terms, paces or {})
@@ -65,3 +64,8 @@ def drive(
                 shown.hear(event)
     if options.stopping.is_set():
         raise KeyboardInterrupt
+
+
+def fitting(specs: Sequence[Spec]) -> int:
+    """Return how many of the runs this machine's cores can do at the same time, at least one."""
+    return max(1, cores() // max(spec.config.train.threads * spec.config.train.devices for spec in specs))

@@ -24,7 +24,7 @@ from lstmlab.studies.terms import Terms
 from lstmlab.studies.trackers import Tracking, to_stderr
 from lstmlab.tasks import Task
 from lstmlab.training import deterministic, fit
-from lstmlab.training.loop import Row, Training
+from lstmlab.training.loop import Make, Row, Training
 from lstmlab.training.snapshot import Snapshot
 
 LOG_EVERY = 2.0  # seconds between two additions to metrics.jsonl
@@ -65,6 +65,10 @@ def execute_run(
         Left: when it falls behind its pace; it has no result then, but a checkpoint.
         StorageError: when nothing can be recorded; training on would lose the work.
     """
+    if spec.config.train.ranks > 1:
+        from lstmlab.studies.ranks import execute_on_ranks  # torch's launcher takes a second to import
+
+        return execute_on_ranks(spec, store, terms, progress, begun)
     folder = store.folder(spec)
     with claims.hold(folder, terms.stale) as claim:
         if claim is None:
@@ -78,8 +82,8 @@ def execute_run(
         tracking = Tracking(terms.trackers, spec, store, say)
         result = None
         try:
-            records = _Records(folder, claim, progress, spec.config.train.steps, terms, tracking)
-            result = _train(spec, store, records)
+            records = Records(folder, claim, progress, spec.config.train.steps, terms, tracking)
+            result = train(spec, store, records)
         except (StorageError, Elsewhere, Left):
             raise
         except LstmlabError as error:
@@ -92,7 +96,7 @@ def execute_run(
         return result
 
 
-class _Records:
+class Records:
     """Writes down how a training goes: its history every few seconds, a checkpoint every few minutes."""
 
     def __init__(
@@ -129,7 +133,7 @@ class _Records:
             raise Elsewhere("another process, which took this one for dead")
         self.claim.tell(p.step, self.steps, p.loss)
         self.tracking.log(self.rows)
-        due = now - self.saved > self.pause
+        due = self.due()
         if due or now - self.logged > LOG_EVERY:
             self.history.append(self.rows)
             self.logged = now
@@ -146,6 +150,10 @@ class _Records:
             self.save(training)
             raise
 
+    def due(self) -> bool:
+        """Return whether it is time for a checkpoint."""
+        return time.monotonic() - self.saved > self.pause
+
     def close(self) -> None:
         """Write down what is left; a training that failed shows how it came to that."""
         self.history.append(self.rows)
@@ -157,14 +165,15 @@ class _Records:
         self.saved = time.monotonic()  # however long writing takes, training takes most of the time
 
 
-def _train(spec: Spec, store: Store, records: _Records) -> Result:
+def train(spec: Spec, store: Store, records: Records, make: Make | None = None) -> Result:
+    """Train, evaluate and record a run that is claimed; ``make`` as in `fit`."""
     config, started = spec.config, time.time()
     task: Task = registry.task.get(config.task.name)(config.task)
     with deterministic(config.seed, config.train.threads):
         model = build(task, config.cell, config.engine)
         random = np.random.default_rng(config.seed)
         try:
-            done = fit(task, model, config.train, random, records.watch, records.resume)
+            done = fit(task, model, config.train, random, records.watch, records.resume, make)
         finally:
             records.close()
         scores = {split: task.evaluate(model, split) for split in ("validation", "test")}

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override
 from lstmlab.config import Settings, check, compose, parse
 from lstmlab.schema import RunConfig
 from lstmlab.studies.budget import within_budget
+from lstmlab.studies.devices import refuse_devices
 from lstmlab.studies.identity import Spec, specify
 from lstmlab.studies.trackers import require
 from lstmlab.validation import ConfigError
@@ -68,6 +69,8 @@ def plan(given: Sequence[str]) -> Plan:
     bases = [
         check(compose([f"task={task}", f"cell={cell}", *overrides])).run for task in study.tasks for cell in study.cells
     ]
+    for base in bases:
+        refuse_devices(base)
     _refuse_equal_labels(bases)
     runs = [] if study.search else [within_budget(base) for base in bases]
     return Plan(settings, bases, [specify(replace(run, seed=seed)) for run in runs for seed in study.seeds])

@@ -52,6 +52,18 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder where there is none.
+
+    Raises:
+        StorageError: when it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise failure(folder, error) from error
+
+
 def failure(path: Path, error: OSError) -> StorageError:
     """Return what to say where ``path`` could not be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

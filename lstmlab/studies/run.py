@@ -25,6 +25,7 @@ from lstmlab.progress import bar
 from lstmlab.schema import RunConfig
 from lstmlab.studies import claims
 from lstmlab.studies.budget import build, within_budget
+from lstmlab.studies.devices import refuse_devices
 from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec, specify
@@ -33,6 +34,7 @@ from lstmlab.studies.store import Result, Store, read_result
 from lstmlab.studies.terms import Terms
 from lstmlab.studies.trackers import Trackers, require
 from lstmlab.tasks import Task
+from lstmlab.training.determinism import check_device
 
 LOOK_EVERY = 1.0  # seconds between two looks at a run that another process is at
 
@@ -56,6 +58,8 @@ def run_settings(settings: Settings, patient: bool = False) -> Run:
         patient: wait for a run that another process is at, rather than raise `TrainingError`.
     """
     require(settings.trackers)
+    refuse_devices(settings.run, settings.rendezvous)
+    check_device(settings.run.train)
     spec = specify(within_budget(settings.run))
     store = Store(paths.outputs(settings.outputs))
     result = store.result(spec)
@@ -71,7 +75,7 @@ def _execute(spec: Spec, store: Store, settings: Settings, patient: bool) -> Res
     """Do a run in this process, with a bar; Ctrl-C writes a checkpoint before it ends the run."""
     stopping = threading.Event()
     trackers = Trackers(tuple(settings.trackers), spec.config.task.label)
-    terms = Terms(settings.checkpoint_minutes, trackers=trackers)
+    terms = Terms(settings.checkpoint_minutes, trackers=trackers, rendezvous=settings.rendezvous)
 
     def progress(step: int, loss: float) -> None:
         shown.update(step - shown.n)

@@ -19,12 +19,14 @@ class Terms:
         stale: the claim that was found silent and may be taken over; see `claims.hold`.
         trackers: that watch the run too.
         pace: what the run has to keep up with, if it may be left.
+        rendezvous: ``host:port`` where the nodes of a run on several meet.
     """
 
     checkpoint_minutes: float = 1.0
     stale: int = 0
     trackers: Trackers = Trackers()
     pace: Pace | None = None
+    rendezvous: str | None = None
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> Self:

@@ -73,6 +73,11 @@ class AcousticRegression(Task):
         real = within(batch.lengths, batch.targets.shape[1])
         return nn.functional.mse_loss(output[real], batch.targets[real])
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of frames."""
+        assert batch.lengths is not None
+        return float(batch.lengths.sum())
+
     @torch.no_grad()
     def answers(self, model: nn.Module, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return a model's vectors (frames, outputs), in their own units, for features (frames, ...).

@@ -41,8 +41,8 @@ class Transitions(nn.Module):
     def forward(self, scores: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the potentials (batch, time, tags, tags) of a score (batch, time, tags) for each tag at each step."""
         batch, steps, _ = scores.shape
-        ends = torch.full((batch,), steps) if lengths is None else lengths
-        at_end = torch.arange(steps) == ends[:, None] - 1
+        ends = torch.full((batch,), steps, device=scores.device) if lengths is None else lengths
+        at_end = torch.arange(steps, device=scores.device) == ends[:, None] - 1
         scores = scores + at_end[:, :, None] * self.last
         between = self.between.masked_fill(~self.allowed, IMPOSSIBLE)
         first = self.first.masked_fill(~self.may_begin, IMPOSSIBLE).expand_as(between)

@@ -188,6 +188,10 @@ class CTC(Task):
         counts = (batch.targets >= 0).sum()
         return nats(output.log_softmax(2), batch.lengths, batch.targets).sum() / counts
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of labels."""
+        return float((batch.targets >= 0).sum())
+
     @torch.no_grad()
     def posteriors(self, model: nn.Module, features: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return log-probabilities (steps, labels) for each of some features (frames, n), in the order given."""

@@ -130,6 +130,10 @@ class Forecasting(Task):
         """Return the mean pinball loss of all quantiles, doubled, in scaled units."""
         return pinball_loss(output, batch.targets, self.config.quantiles)
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of values that are known."""
+        return float((~torch.isnan(batch.targets)).sum())
+
     def quantiles(self, model: nn.Module, panel: Panel, starts: np.ndarray) -> np.ndarray:
         """Return a model's quantiles (n, horizon, levels) as they come, in the target's unit."""
         outputs, _ = collect(model, self._batches(panel, starts, 512))

@@ -36,6 +36,10 @@ class GeneratedLabelling(Generated):
         """Return the mean cross-entropy, in nats, of the steps that count."""
         return nn.functional.cross_entropy(output.flatten(0, 1), batch.targets.flatten(), ignore_index=UNCOUNTED)
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of steps that count."""
+        return float((batch.targets != UNCOUNTED).sum())
+
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
         """Return accuracy and cross-entropy over the steps that count."""
         outputs, targets = collect(model, self.batches(split, 500))

@@ -97,6 +97,11 @@ class NextStep(Task):
         assert batch.lengths is not None
         return self.costs(output, batch.targets)[within(batch.lengths, batch.targets.shape[1])].mean()
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of steps."""
+        assert batch.lengths is not None
+        return float(batch.lengths.sum())
+
     @torch.no_grad()
     def answers(self, model: nn.Module, sequences: Sequence[np.ndarray]) -> list[Tensor]:
         """Return the model's outputs (steps - 1, outputs) for each sequence, in the order given."""

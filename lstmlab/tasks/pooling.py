@@ -89,4 +89,4 @@ class TextClassifier(nn.Module):
 
 
 def _lengths(inputs: Tensor, lengths: Tensor | None) -> Tensor:
-    return torch.full((len(inputs),), inputs.shape[1]) if lengths is None else lengths
+    return torch.full((len(inputs),), inputs.shape[1], device=inputs.device) if lengths is None else lengths

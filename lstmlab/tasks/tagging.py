@@ -158,6 +158,11 @@ class Tagging(Task):
         weight = crf.log_weight(output, batch.targets, batch.lengths)
         return (crf.log_partition(output, batch.lengths) - weight).sum() / batch.lengths.sum()
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of words."""
+        assert batch.lengths is not None
+        return float(batch.lengths.sum())
+
     def notes(self) -> list[str]:
         """Say which words are unknown, which are read in part, and how many have pretrained vectors."""
         known, longest = Words(self.fitted["words"]), self.config.characters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -56,6 +56,13 @@ class Batch:
     targets: Tensor
     lengths: Tensor | None = None
     carry: bool = False
+
+    def to(self, device: str) -> Batch:
+        """Return the batch on a device; itself where it is there already."""
+        if self.inputs.device.type == device:
+            return self
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device), lengths=lengths)
 
 
 class MakeRNN(Protocol):
@@ -131,6 +138,14 @@ class Task(ABC):
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the mean loss of a batch."""
+
+    def weight(self, batch: Batch) -> float:
+        """Return how much there is in a batch that `loss` takes its mean over.
+
+        These are its rows, unless a task's mean is over steps, words or symbols. Devices that share a batch
+        weigh their losses with it.
+        """
+        return float(len(batch.inputs))
 
     @abstractmethod
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:

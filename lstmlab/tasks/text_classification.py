@@ -135,11 +135,19 @@ class TextClassification(Classification):
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the mean cross-entropy in nats; with balanced weights, each class has the same part in it."""
-        weight = None
-        if self.config.class_weights == "balanced":
-            counts = torch.tensor(self.fitted["counts"], dtype=output.dtype)
-            weight = counts.sum() / (len(counts) * counts)
-        return nn.functional.cross_entropy(output, batch.targets, weight)
+        return nn.functional.cross_entropy(output, batch.targets, self._class_weights(output))
+
+    def weight(self, batch: Batch) -> float:
+        """Return the number of texts, or with balanced weights their sum."""
+        weights = self._class_weights(batch.targets.new_empty(0, dtype=torch.float64))
+        return float(len(batch.inputs) if weights is None else weights[batch.targets].sum())
+
+    def _class_weights(self, like: Tensor) -> Tensor | None:
+        """Return the weight of each class, None where all are one."""
+        if self.config.class_weights != "balanced":
+            return None
+        counts = like.new_tensor(self.fitted["counts"])
+        return counts.sum() / (len(counts) * counts)
 
     @torch.no_grad()
     def probabilities(self, model: nn.Module, texts: Sequence[list[str]]) -> np.ndarray:

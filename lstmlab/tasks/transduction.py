@@ -86,10 +86,14 @@ class Transduction(Task):
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of target symbols in nats, with smoothed labels."""
-        smoothing = self.config.label_smoothing
+        smoothing, targets = self.config.label_smoothing, batch.targets[:, : output.shape[1]]  # the rest is padding
         return nn.functional.cross_entropy(
-            output.flatten(0, 1), batch.targets.flatten(), ignore_index=-1, label_smoothing=smoothing
+            output.flatten(0, 1), targets.flatten(), ignore_index=-1, label_smoothing=smoothing
         )
+
+    def weight(self, batch: Batch) -> float:
+        """Return the number of target symbols."""
+        return float((batch.targets >= 0).sum())
 
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
         """Score a split: test with a beam; of others the first sequences, greedily, and all for the cross-entropy."""

@@ -93,6 +93,7 @@ def task_checks() -> list[Named]:
         k.splits_are_apart,
         t.batches_are_sound,
         t.outputs_and_loss_fit,
+        t.shares_make_the_whole,
         t.every_cell_fits,
         t.gradients_reach_everything,
         k.no_leak_from_the_future,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from itertools import islice
 
 import numpy as np
 import torch
@@ -14,8 +16,10 @@ from lstmlab.tasks import Batch
 from lstmlab.testing._contract import PromiseError, expect
 from lstmlab.testing._task import TaskSubject
 from lstmlab.training import deterministic
+from lstmlab.training.distributed import part
 
 CELLS = ("gru", "peephole")  # one state, and two with weights of their own
+ROWS = 8  # of a batch whose losses are looked at one by one
 SECONDS = 30  # of the CPU: more is no tiny run
 ROUND_TRIP = (
     "hold only str, int, float, bool, None, lists and dicts with text keys, and read them from self.fitted[...]"
@@ -58,6 +62,40 @@ def outputs_and_loss_fit(subject: TaskSubject) -> None:
                 f"the loss is {loss!r}",
                 "return the mean loss as a tensor without dimensions, and keep what is undefined out of it",
             )
+
+
+def shares_make_the_whole(subject: TaskSubject) -> None:
+    """The loss of a batch is the mean of the losses of its rows, each with its `weight`: devices can share it."""
+    model, task = subject.model().eval(), subject.task
+    batches = task.batches("train", subject.config.train.batch_size, np.random.default_rng(0))
+    for batch in islice(batches, 4):
+        count = len(batch.inputs)
+        some = part(batch, slice(None, None, -(-count // ROWS)))  # neighbours are often of similar length
+        each = [part(some, slice(row, row + 1)) for row in range(len(some.inputs))]
+        weights = [task.weight(rows) for rows in (some, *each)]
+        losses = [
+            _loss(subject, model, rows) if weight else 0.0 for rows, weight in zip((some, *each), weights, strict=True)
+        ]
+        mean = float(np.average(losses[1:], weights=weights[1:])) if weights[0] else 0.0
+        expect(
+            math.isclose(losses[0], mean, rel_tol=2e-5, abs_tol=1e-6)
+            and math.isclose(weights[0], sum(weights[1:]), rel_tol=1e-6),
+            f"{len(each)} rows of weight {weights[0]:.6g} have the loss {losses[0]:.7g}; the mean of their own losses, "
+            f"which weigh {sum(weights[1:]):.6g}, is {mean:.7g}",
+            "let weight() return how much loss() takes its mean over (rows, steps, words), and let no row change "
+            "the loss of another",
+        )
+
+
+@torch.no_grad()
+def _loss(subject: TaskSubject, model: nn.Module, rows: Batch) -> float:
+    try:
+        return float(subject.task.loss(model(rows.inputs, None, rows.lengths)[0], rows))
+    except Exception as error:
+        raise PromiseError(
+            f"some rows of a batch alone: {type(error).__name__}: {error}",
+            "let forward() and loss() take any rows of a batch, also where all are shorter than its longest",
+        ) from error
 
 
 def every_cell_fits(subject: TaskSubject) -> None:

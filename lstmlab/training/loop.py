@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,13 +15,15 @@ from torch import Tensor, nn
 
 from lstmlab.errors import TrainingError
 from lstmlab.schema import TrainConfig
-from lstmlab.tasks import Task
+from lstmlab.tasks import Batch, Task
 from lstmlab.training import snapshot
+from lstmlab.training.determinism import check_device
 from lstmlab.training.snapshot import Snapshot
 from lstmlab.training.stream import Stream
 
 Row = dict[str, Any]  # one line of metrics.jsonl
 Watch = Callable[["Training"], object]
+Make = Callable[[Task, nn.Module, TrainConfig, np.random.Generator], "Training"]
 
 
 @dataclass
@@ -66,6 +69,7 @@ def fit(
     random: np.random.Generator,
     watch: Watch = lambda training: None,
     resume: tuple[Snapshot, Sequence[Row]] | None = None,
+    make: Make | None = None,
 ) -> Fit:
     """Train ``model`` on ``task`` and leave the weights that were best on validation in it.
 
@@ -76,11 +80,12 @@ def fit(
         random: decides the order of the data; equal for all cells with the same seed.
         watch: called after every step; may take a `Training.snapshot`.
         resume: such a snapshot and the history up to it; what follows is what would have followed then.
+        make: makes the training; None makes one that has this process for itself.
 
     Raises:
         TrainingError: when a loss or a gradient is not finite, or there is nothing to train on.
     """
-    training = Training(task, model, config, random)
+    training = (make or Training)(task, model, config, random)
     if resume is not None:
         training.restore(*resume)
     while not training.over:
@@ -89,7 +94,7 @@ def fit(
             training.evaluate()
         watch(training)
     model.load_state_dict(training.best_weights)
-    model.eval()
+    model.cpu().eval()
     p = training.progress
     return Fit(training.history, p.best_step, p.step, p.seconds)
 
@@ -98,7 +103,8 @@ class Training:
     """One training, step by step."""
 
     def __init__(self, task: Task, model: nn.Module, config: TrainConfig, random: np.random.Generator) -> None:
-        self.task, self.model, self.config = task, model, config
+        check_device(config)
+        self.task, self.model, self.config, self.device = task, model.to(config.device), config, config.device
         self.optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         self.stream = Stream(task, config.batch_size, random)
         self.progress = Progress()
@@ -120,27 +126,40 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * _rate(self.config, p.step - 1)
         self.model.train()
-        batch = next(self.stream)
-        # Truncated backpropagation through time: the state goes on, its gradient stops here.
-        state = _detach(self.state) if batch.carry else None
-        output, self.state = self.model(batch.inputs, state, batch.lengths)
-        loss = self.task.loss(output, batch)
-        if not torch.isfinite(loss):
-            raise TrainingError(_not_finite("loss", loss.item(), p.step, p.norm))
         self.optimizer.zero_grad()
-        loss.backward()
+        loss = self.descend(next(self.stream).to(self.device))
         p.norm = _clip(self.model, self.config)
         if not math.isfinite(p.norm):
             raise TrainingError(_not_finite("gradient norm", p.norm, p.step, p.norm))
         self.optimizer.step()
-        p.loss, p.seconds = loss.item(), p.seconds + time.perf_counter() - started
+        p.loss, p.seconds = loss, p.seconds + time.perf_counter() - started
         self.history.append({"step": p.step, "split": "train", "loss": p.loss, "gradient_norm": p.norm})
+
+    def descend(self, batch: Batch) -> float:
+        """Find the gradient of a batch's loss, and return the loss."""
+        # Truncated backpropagation through time: the state goes on, its gradient stops here.
+        state = detach(self.state) if batch.carry else None
+        output, self.state = self.model(batch.inputs, state, batch.lengths)
+        loss = self.task.loss(output, batch)
+        self.check_finite(loss.item())
+        loss.backward()
+        return loss.item()
+
+    def check_finite(self, loss: float) -> None:
+        """Raise `TrainingError` where there is nothing to descend."""
+        if not math.isfinite(loss):
+            raise TrainingError(_not_finite("loss", loss, self.progress.step, self.progress.norm))
+
+    def scores(self) -> dict[str, float]:
+        """Return the metrics of the validation split."""
+        # Tasks evaluate on the CPU, where their data and metrics are.
+        return self.task.evaluate(self.model if self.device == "cpu" else deepcopy(self.model).cpu(), "validation")
 
     def evaluate(self) -> None:
         """Look at the validation split, and keep the weights if they are the best so far."""
         p = self.progress
         self.model.eval()
-        scores = self.task.evaluate(self.model, "validation")
+        scores = self.scores()
         self.history.append({"step": p.step, "split": "validation", **scores})
         value = scores[self.task.watched.name]
         p.since_best += 1
@@ -164,19 +183,19 @@ class Training:
             "state": outline,
             "rows": len(self.history),
         }
-        return Snapshot(tensors | {"generator": torch.get_rng_state()}, facts)
+        return Snapshot(tensors | snapshot.generators(self.device), facts)
 
     def restore(self, taken: Snapshot, history: Sequence[Row]) -> None:
         """Go back to where a snapshot was taken, with the history up to it."""
         self.model.load_state_dict(taken.part("model"))
         self.best_weights = taken.part("best")
         snapshot.set_averages(self.optimizer, taken.part("optimizer"))
-        carried = taken.part("state")
+        carried = {name: tensor.to(self.device) for name, tensor in taken.part("state").items()}
         self.state = snapshot.nest([carried[str(i)] for i in range(len(carried))], taken.facts["state"])
         self.progress = Progress(**taken.facts["progress"])
         self.history = list(history)
         self.stream.seek(taken.facts["stream"])
-        torch.set_rng_state(taken.tensors["generator"])
+        snapshot.set_generators(taken.tensors)
 
 
 def _rate(config: TrainConfig, step: int) -> float:
@@ -195,10 +214,11 @@ def _clip(model: nn.Module, config: TrainConfig) -> float:
     return float(norm)
 
 
-def _detach(state: Any) -> Any:
+def detach(state: Any) -> Any:
+    """Return a state, one tensor or nested tuples of them, that gradients do not reach."""
     if isinstance(state, Tensor):
         return state.detach()
-    return tuple(_detach(s) for s in state)
+    return tuple(detach(s) for s in state)
 
 
 def _not_finite(what: str, value: float, step: int, norm: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -44,6 +45,19 @@ def set_averages(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
         number, _, key = name.partition(".")
         state.setdefault(int(number), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def generators(device: str) -> dict[str, Tensor]:
+    """Return the states of torch's generators, of the CPU and of the device in use."""
+    found = {"generator": torch.get_rng_state()}
+    return found if device == "cpu" else found | {f"generator.{device}": torch.cuda.get_rng_state()}
+
+
+def set_generators(tensors: dict[str, Tensor]) -> None:
+    """Give torch's generators the states that `generators` told."""
+    torch.set_rng_state(tensors["generator"])
+    if "generator.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["generator.cuda"])
 
 
 def flatten(state: Any) -> tuple[list[Tensor], Any]:

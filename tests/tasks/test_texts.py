@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lstmlab import registry
+from lstmlab.config import check, compose
 from lstmlab.engine import RNN
 from lstmlab.tasks.pooling import POOLINGS, Pooling
 from lstmlab.tasks.tfidf import STRENGTHS, TfidfRegression
@@ -75,3 +79,19 @@ def test_the_linear_model_knows_pairs_and_is_chosen_on_held_out_texts() -> None:
     assert found.shape == (50, 3)
     assert not found[:, 2].any(), "a class that train lacks"
     assert model.strength in STRENGTHS
+
+
+def test_a_text_weighs_what_its_class_does() -> None:
+    overrides = ["task=sentiment", "task.class_weights=balanced", "task.reviews=200", "task.hidden_size=8"]
+    task = registry.task.get("sentiment")(check(compose(overrides)).run.task)
+    task.fitted["counts"] = [10 * (1 + i) for i in range(len(task.fitted["counts"]))]  # the generated ones are equal
+    batch = next(task.batches("train", 8))
+    output = torch.randn(8, len(task.fitted["counts"]))
+    parts = [
+        replace(batch, inputs=batch.inputs[i : i + 1], targets=batch.targets[i : i + 1], lengths=None) for i in range(8)
+    ]
+    weights = torch.tensor([task.weight(part) for part in parts])
+    losses = torch.stack([task.loss(output[i : i + 1], part) for i, part in enumerate(parts)])
+    assert len(set(weights.tolist())) > 1
+    assert task.weight(batch) == pytest.approx(float(weights.sum()))
+    torch.testing.assert_close(task.loss(output, batch), (weights * losses).sum() / weights.sum())

@@ -204,6 +204,20 @@ def test_outputs_and_loss(make: Make, sound: type[Any]) -> None:
     assert "nan" in str(refused("outputs_and_loss_fit", undefined))
 
 
+def test_shares(make: Make, sound: type[Any]) -> None:
+    def positive(self: Task, output: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return (output - batch.targets)[batch.targets > 0].square().mean()
+
+    assert "let weight() return how much" in str(refused("shares_make_the_whole", make(loss=positive)))
+    CHECKS["shares_make_the_whole"](make(loss=positive, weight=lambda self, batch: float((batch.targets > 0).sum())))
+    summed = make(loss=lambda self, output, batch: sound.loss(self, output, batch) * len(output))
+    assert "let weight() return how much" in str(refused("shares_make_the_whole", summed))
+    mixed = wrapped(make, sound, lambda self, x, output, state: (output - output.mean(0), state))
+    assert "let no row change the loss of another" in str(refused("shares_make_the_whole", mixed))
+    whole = wrapped(make, sound, lambda self, x, output, state: (output + torch.zeros(8, 1, 1), state))
+    assert "some rows of a batch alone: " in str(refused("shares_make_the_whole", whole))
+
+
 def test_cells(make: Make, sound: type[Any]) -> None:
     own = make(model=lambda self, make_rnn: sound.model(self, lambda n: RNN("vanilla", n, 8, batch_first=True)))
     assert "with cell=gru the model holds" in str(refused("every_cell_fits", own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -69,8 +70,7 @@ class Process:
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _kill(process)
 
     def _ready(self) -> subprocess.Popen[bytes] | None:
         with self._starting:
@@ -96,13 +96,13 @@ class Process:
             process.stdin.write(json.dumps(job.request(self.store, self.options)).encode() + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
-            return f"its worker process died: {_cause(process.wait())}"
+            return f"its worker process died: {cause(process.wait())}"
         started, unread = time.monotonic(), b""
         while not self._stopped.is_set():
             if select.select([process.stdout], [], [], LOOK_EVERY)[0]:
                 new = os.read(process.stdout.fileno(), 1 << 16)
                 if not new:
-                    return f"its worker process died: {_cause(process.wait())}"
+                    return f"its worker process died: {cause(process.wait())}"
                 *lines, unread = (unread + new).split(b"\n")
                 for line in lines:
                     event = Event(job.spec, **parse(line))
@@ -112,8 +112,7 @@ class Process:
             log.trim()
             exceeded = self._exceeded(process.pid, time.monotonic() - started)
             if exceeded:
-                process.kill()
-                process.wait()
+                _kill(process)
                 return exceeded
         return None
 
@@ -123,7 +122,8 @@ class Process:
             return f"it took longer than launch.time_limit={limits.time_limit:g} minutes"
         if limits.memory_limit is not None:
             try:
-                used = psutil.Process(pid).memory_info().rss / GIB
+                worker = psutil.Process(pid)
+                used = sum(p.memory_info().rss for p in (worker, *worker.children(recursive=True))) / GIB
             except psutil.Error:  # it has just ended, which its pipe will tell
                 return ""
             if used > limits.memory_limit:
@@ -131,7 +131,20 @@ class Process:
         return ""
 
 
-def _cause(code: int) -> str:
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with all that it has started."""
+    started: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        started = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for child in started:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    process.wait()
+
+
+def cause(code: int) -> str:
+    """Return what an exit code says of how a process died."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"{name}{' (out of memory?)' if name == 'SIGKILL' else ''}"

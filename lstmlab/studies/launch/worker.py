@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -79,7 +80,7 @@ class _Worker:
             raise Interrupted
         if time.monotonic() - self.told > TELL_EVERY:
             self.told = time.monotonic()
-            self.tell({"step": step, "loss": loss})
+            self.tell({"step": step, "loss": None if math.isnan(loss) else loss})
 
     def tell(self, event: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # the driver is gone; the result is in the store
