@@ -75,8 +75,8 @@ def main(arguments: list[str]) -> int:
                 raise ConfigError("train.nodes: a multirun uses one node; call `lstmlab run` for each run")
             folder = paths.outputs(checked[-1].outputs) / "multirun"
             at = arguments.index(given.overrides[0]) if given.overrides else len(arguments)
-            threads = max(settings.run.train.threads * settings.run.train.devices for settings in checked)
-            arguments = [*arguments[:at], *_defaults(folder, launcher, threads), *arguments[at:]]
+            needed = max(settings.run.train.cores for settings in checked)
+            arguments = [*arguments[:at], *_defaults(folder, launcher, needed), *arguments[at:]]
     with _reports(folder) as reports:
         multirun = folder is not None
 
@@ -139,10 +139,10 @@ def _launcher(overrides: list[str]) -> str:
     return launcher
 
 
-def _defaults(folder: Path, launcher: str, threads: int) -> list[str]:
-    """Return overrides that come before the user's, which win: all files in one folder, a core for each thread."""
-    shares = {"joblib": f"n_jobs={max(1, cores() // threads)}"}
-    shares |= dict.fromkeys(("submitit_local", "submitit_slurm"), f"cpus_per_task={threads}")
+def _defaults(folder: Path, launcher: str, needed: int) -> list[str]:
+    """Return overrides that come before the user's, which win: all files in one folder, the cores that a job takes."""
+    shares = {"joblib": f"n_jobs={max(1, cores() // needed)}"}
+    shares |= dict.fromkeys(("submitit_local", "submitit_slurm"), f"cpus_per_task={needed}")
     share = [f"hydra.launcher.{shares[launcher]}"] if launcher in shares else []
     return [f"hydra.sweep.dir='{folder}'", *share]
 

@@ -95,6 +95,11 @@ class TrainConfig:
     nodes: int = option(1, low=1)
 
     @property
+    def cores(self) -> int:
+        """Cores that a run takes on each of its nodes."""
+        return self.threads * self.devices
+
+    @property
     def ranks(self) -> int:
         """Processes that train together."""
         return self.devices * self.nodes

@@ -68,4 +68,4 @@ def drive(
 
 def fitting(specs: Sequence[Spec]) -> int:
     """Return how many of the runs this machine's cores can do at the same time, at least one."""
-    return max(1, cores() // max(spec.config.train.threads * spec.config.train.devices for spec in specs))
+    return max(1, cores() // max(spec.config.train.cores for spec in specs))

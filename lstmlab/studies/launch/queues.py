@@ -48,7 +48,7 @@ class Queue(Protocol):
         """End the jobs of packs, those that run after a checkpoint; or only those that wait."""
 
 
-def open_queue(config: SlurmConfig, workers: int, threads: int) -> Queue:
+def open_queue(config: SlurmConfig, workers: int, cores: int) -> Queue:
     """Return the queue that is configured.
 
     Raises:
@@ -66,7 +66,7 @@ def open_queue(config: SlurmConfig, workers: int, threads: int) -> Queue:
         )
     asked: dict[str, Any] = {
         "timeout_min": config.minutes,
-        "cpus_per_task": config.cpus or threads,
+        "cpus_per_task": config.cpus or cores,
         "gpus_per_node": config.gpus or None,
         "mem_gb": config.memory,
     }
@@ -82,7 +82,7 @@ def open_queue(config: SlurmConfig, workers: int, threads: int) -> Queue:
         "slurm_setup": config.setup,
         "slurm_array_parallelism": workers,
         "slurm_signal_delay_s": NOTICE,
-        "slurm_srun_args": [f"--cpus-per-task={config.cpus or threads}"],  # which srun no longer takes from sbatch
+        "slurm_srun_args": [f"--cpus-per-task={config.cpus or cores}"],  # which srun no longer takes from sbatch
         "slurm_additional_parameters": options,
     }
     return SlurmQueue(asked)

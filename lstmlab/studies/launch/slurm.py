@@ -35,9 +35,9 @@ def slurm(jobs: Sequence[Job], store: Store, options: Options) -> Generator[Even
     Jobs that an earlier driver has left, or another one works with, are watched rather than submitted again.
     """
     assert isinstance(options.config, SlurmConfig)
-    threads = max(job.spec.config.train.threads for job in jobs)
+    cores = max(job.spec.config.train.cores for job in jobs)
     with ExitStack() as claimed:
-        driver = _Driver(open_queue(options.config, options.workers, threads), store, options, claimed)
+        driver = _Driver(open_queue(options.config, options.workers, cores), store, options, claimed)
         try:
             driver.adopt({job.spec.name: job for job in jobs})
             yield from driver.work()
