@@ -75,6 +75,7 @@ def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, w
 
 def _allowed(field: dataclasses.Field[Any]) -> str:
     words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+    words["dict[str, float]"] = "names with numbers, as in {GPU: 1}"
     kind, _, null = str(field.type).partition(" | ")
     text = words.get(kind, kind)
     limits = field.metadata
