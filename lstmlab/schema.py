@@ -152,7 +152,7 @@ class DaskConfig(LaunchConfig):
 
     address: str | None = option(None)  # of a scheduler; None: a cluster on this machine, or by `jobqueue`
     jobqueue: str | None = option(None, choices=("slurm", "pbs", "lsf"))
-    resources: dict[str, float] = option(factory=dict)  # that a run takes of those that its worker offers
+    resources: dict[str, float] | None = option(None)  # that a run takes of those that its worker offers
     wait: float | None = option(None, above=0)  # minutes for a worker that can do runs; None: see the launcher
     queue: str | None = option(None)  # these four, of `jobqueue`; None: what Dask's own configuration says
     cpus: int | None = option(None, low=1)  # per job

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,17 +32,23 @@ class DaskCluster:
         wait_for(self._file.exists)
         self.address: str = json.loads(self._file.read_text())["address"]
 
-    def worker(self, *options: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a worker that does one run at a time."""
+    def worker(
+        self, *options: str, cwd: Path = ROOT, prefix: Sequence[str] = (), **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker that does one run at a time; ``prefix`` is a command that runs it."""
         mine = ("--host", "127.0.0.1", "--local-directory", str(self.folder), "--no-dashboard")
-        return self._start("worker", self.address, "--nthreads", "1", *mine, *options, cwd=cwd, **environment)
+        return self._start(
+            "worker", self.address, "--nthreads", "1", *mine, *options, cwd=cwd, prefix=prefix, **environment
+        )
 
     def said(self) -> str:
         """Return what all processes have printed."""
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
 
-    def _start(self, what: str, *options: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *options]
+    def _start(
+        self, what: str, *options: str, cwd: Path = ROOT, prefix: Sequence[str] = (), **environment: str
+    ) -> subprocess.Popen[bytes]:
+        command = [*prefix, sys.executable, "-m", f"distributed.cli.dask_{what}", *options]
         with (self.folder / f"{what}-{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 command, cwd=cwd, env=self.environment | environment, stdout=log, stderr=log, start_new_session=True

@@ -104,7 +104,7 @@ class _Session:
             json.dumps(request),
             key=f"{job.spec.name}-{uuid.uuid4().hex}",
             workers=[address],
-            resources=self.crew.config.resources or None,
+            resources=self.crew.config.resources,
             pure=False,
         )
         self.working[future] = job, address
@@ -150,15 +150,13 @@ class _Session:
         """Say that the scheduler is gone; Dask tries to find it again for a while (distributed.comm.timeouts)."""
         if self.client.status != "connecting":
             raise LstmlabError(
-                f"the Dask scheduler {self.client.scheduler.address} is gone. Finished runs are kept, and the others "
+                f"the Dask scheduler {self.crew.scheduler} is gone. Finished runs are kept, and the others "
                 "go on from their last checkpoints: repeat the command when a scheduler and workers are there, "
                 "or with launch=processes."
             )
         if not self.lost:
             self.lost = True
-            say(
-                f"the connection to the Dask scheduler {self.client.scheduler.address} is lost; trying to find it again"
-            )
+            say(f"the connection to the Dask scheduler {self.crew.scheduler} is lost; trying to find it again")
 
     def _end(self) -> None:
         """Take back what no worker has begun, which may wait for the runs of other studies."""

@@ -69,7 +69,7 @@ def _check(config: DaskConfig, options: Options) -> None:
     for key, value in jobs.items():
         if value is not None and not config.jobqueue:
             raise LstmlabError(f"launch.{key}={value} is for jobs: give launch.jobqueue=slurm, pbs or lsf too")
-    for name, amount in config.resources.items():
+    for name, amount in (config.resources or {}).items():
         if not amount > 0:
             raise LstmlabError(f"launch.resources: a run takes {amount:g} of {name!r}; expected more than 0")
     if config.jobqueue and options.asked is None:
@@ -119,7 +119,7 @@ def job_cluster(config: DaskConfig, threads: int) -> Any:
     if config.minutes is not None:
         hours, minutes = divmod(config.minutes, 60)
         given["walltime"] = f"{hours:02}:{minutes:02}" + ("" if queue == "lsf" else ":00")
-    offered = ",".join(f"{name}={amount:g}" for name, amount in config.resources.items())
+    offered = ",".join(f"{name}={amount:g}" for name, amount in (config.resources or {}).items())
     more = [*conf.get(f"jobqueue.{queue}.worker-extra-args"), *(["--resources", offered] if offered else [])]
     try:
         return getattr(library, CLUSTERS[queue])(

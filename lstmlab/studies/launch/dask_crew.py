@@ -36,6 +36,7 @@ class Crew:
 
     def __init__(self, client: Any, study: str, probe: Path, config: DaskConfig, threads: int) -> None:
         self.client, self.study, self.probe, self.config, self.threads = client, study, probe, config, threads
+        self.scheduler: str = client.scheduler.address
         self.slots: dict[str, int] = {}  # runs that a worker can do at a time; none while it is paused
         self._refused: dict[str, str] = {}
         self._offers: dict[str, str] = {}
@@ -101,7 +102,7 @@ class Crew:
         if worker["status"] != "running":
             return 0
         offered = worker["resources"]
-        room = [offered.get(name, 0) // amount for name, amount in self.config.resources.items()]
+        room = [offered.get(name, 0) // amount for name, amount in (self.config.resources or {}).items()]
         return int(min([max(1, worker["nthreads"] // self.threads), *room]))
 
     def _take_in(self, address: str, answer: Any) -> None:
@@ -121,7 +122,7 @@ class Crew:
     def _lack(self) -> str:
         """Return why no worker can do a run."""
         if not self._offers:
-            return f"the scheduler {self.client.scheduler.address} has no workers"
+            return f"the scheduler {self.scheduler} has no workers"
         reasons = []
         if self.config.resources and (others := set(self._offers) - set(self._refused)):
             offers = sorted({self._offers[address] for address in others})
