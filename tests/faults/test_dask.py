@@ -98,6 +98,27 @@ def test_a_killed_dask_worker_costs_nothing(
 
 @pytest.mark.slow_fault
 @pytest.mark.fault(
+    "SIGTERM of a Dask worker, as at the end of its job's time",
+    "its run writes a checkpoint and goes on from there on another worker",
+)
+def test_a_dask_worker_that_is_stopped_hands_its_run_on(
+    outputs: Path, cluster: DaskCluster, start: Start, undisturbed: Table
+) -> None:
+    driver = start(outputs, *on(cluster, "checkpoint_minutes=100"))
+    wait_for(lambda: len(list(outputs.glob("runs/*/metrics.jsonl"))) >= 2)
+    worker = cluster.processes[1]
+    runs = below(worker.pid, RUNS)
+    worker.terminate()
+    wait_for(lambda: all(gone(run.pid) for run in runs) and at_work(outputs), 30)
+    _, said = driver.communicate(timeout=100)
+    assert driver.returncode == 0, said
+    again = rerun(outputs)
+    assert again.trained == set()
+    assert again.table == undisturbed
+
+
+@pytest.mark.slow_fault
+@pytest.mark.fault(
     "SIGKILL of the driver of a Dask cluster",
     "each worker finishes the run that it is at and begins no further one; a rerun on the same cluster does the others",
 )
@@ -145,3 +166,26 @@ def test_ctrl_c_with_dask(times: int, outputs: Path, cluster: DaskCluster, start
     again = rerun(outputs)
     assert len(again.trained) == 4 - kept
     assert again.table == undisturbed
+
+
+@pytest.mark.slow_fault
+@pytest.mark.fault(
+    "Ctrl-C once, while runs wait for a Dask worker that is busy with another study",
+    "they are taken back at once, and never begun",
+)
+def test_what_waits_behind_another_study_is_taken_back(outputs: Path, tmp_path: Path, start: Start) -> None:
+    with dask_cluster(tmp_path, workers=1) as cluster:
+        other = start(tmp_path / "other", *on(cluster), "train.steps=1000000", "cell=vanilla", "seed=0")
+        wait_for(lambda: at_work(tmp_path / "other"))
+        driver = start(outputs, *on(cluster))
+        wait_for(lambda: list(outputs.glob("runs/.dask-*")))
+        time.sleep(3)
+        os.kill(driver.pid, signal.SIGINT)
+        driver.communicate(timeout=10)
+        assert driver.returncode == 130
+        assert other.poll() is None
+        for _ in range(2):
+            other.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        other.communicate(timeout=30)
+        assert not list(outputs.glob("runs/*/"))

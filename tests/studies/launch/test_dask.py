@@ -18,7 +18,7 @@ import psutil
 import pytest
 from conftest import ROOT, TINY
 from dask_cluster import DaskCluster, dask_cluster
-from processes import wait_for
+from processes import gone, wait_for
 
 import lstmlab
 from lstmlab.errors import LstmlabError
@@ -26,9 +26,10 @@ from lstmlab.schema import DaskConfig
 from lstmlab.studies.launch import dask_worker
 from lstmlab.studies.launch.dask_cluster import connected, job_cluster
 from lstmlab.studies.launch.dask_crew import Crew
-from lstmlab.studies.launch.events import Options
+from lstmlab.studies.launch.events import Job, Options
 
 STUDY = [*TINY, "cell=vanilla,peephole", "seed=0,1"]
+RUNS = "lstmlab.studies.launch.worker"  # the module of a process that does runs
 LOOPBACK = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
 
@@ -99,12 +100,8 @@ def test_a_running_scheduler_does_the_runs_with_workers_of_the_same_code_only(
     said = capfd.readouterr().err
     assert said.count("is left out: it would do run ") == 1
     assert "its lstmlab, plugins, torch or data differ" in said
-    assert not children("lstmlab.studies.launch.worker", hand), "processes end with the study"
-
-
-def children(module: str, cluster: DaskCluster) -> list[psutil.Process]:
-    below = [c for p in cluster.processes for c in psutil.Process(p.pid).children(recursive=True)]
-    return [c for c in below if module in c.cmdline()]
+    below = [child for p in hand.processes for child in psutil.Process(p.pid).children(recursive=True)]
+    assert [child for child in below if RUNS in child.cmdline()] == [], "processes end with the study"
 
 
 def test_runs_go_to_workers_that_offer_what_they_ask_for(hand: DaskCluster, tmp_path: Path) -> None:
@@ -147,6 +144,23 @@ def test_a_worker_that_sees_another_folder_is_left_out(hand: DaskCluster, tmp_pa
         study = [*STUDY, "launch=dask", f"launch.address={cluster.address}", "launch.wait=0.2"]
         with pytest.raises(LstmlabError, match=f"does not see this machine's {outputs}/runs"):
             lstmlab.study("variants", [*study, f"outputs={outputs}"]).run()
+
+
+def test_a_process_is_kept_for_the_next_run_and_ends_when_none_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that was killed says no goodbye."""
+    study = lstmlab.study("variants", [*STUDY, "launch=dask", f"outputs={tmp_path}"])
+    pool, seen = dask_worker._Pool(), set()
+    for idle, spec in zip((60, 0.2), study.specs[:2], strict=True):
+        monkeypatch.setattr(dask_worker, "IDLE", idle)
+        event = pool.run(Job(spec), study.store, Options(study.settings.launch))
+        assert event is not None
+        assert event.result is not None
+        seen |= {p.pid for p in psutil.Process().children() if RUNS in p.cmdline()}
+    (pid,) = seen
+    wait_for(lambda: gone(pid), 10)
+    assert pool._idle == {}
 
 
 def test_tls_is_that_of_dask_s_own_settings(tmp_path: Path) -> None:
