@@ -23,7 +23,7 @@ from lstmlab.schema import DaskConfig
 from lstmlab.studies import claims
 from lstmlab.studies.files import write
 from lstmlab.studies.launch.claimed import progress
-from lstmlab.studies.launch.dask_cluster import connected, describe
+from lstmlab.studies.launch.dask_cluster import connected, describe, fill
 from lstmlab.studies.launch.dask_crew import Crew, say
 from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.store import Store, parse
@@ -143,6 +143,8 @@ class _Session:
         lost = [future for future, (_, address) in self.working.items() if address in gone]
         self.todo.extendleft(self.working.pop(future)[0] for future in lost)
         self._cancel(lost)
+        if self.todo and self.crew.config.jobqueue:
+            fill(self.client.cluster, self.options.workers)
         if self.todo and not self.working:
             self.crew.wait()
 

@@ -35,7 +35,7 @@ def connected(config: DaskConfig, options: Options, threads: int) -> Iterator[An
     with _cluster(config, options, threads) as cluster:
         try:
             client = client_of(cluster or config.address, set_as_default=False)
-        except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
+        except (OSError, ImportError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
             raise LstmlabError(
                 f"no Dask scheduler can be reached at launch.address={config.address}: {error}. Start one with "
                 "`dask scheduler`; for tls://, name certificates in Dask's configuration (distributed.comm.tls)"
@@ -98,10 +98,27 @@ def _cluster(config: DaskConfig, options: Options, threads: int) -> Any:
 
 @contextmanager
 def _jobs(config: DaskConfig, number: int, threads: int) -> Iterator[Any]:
-    cluster = job_cluster(config, threads)
-    with cluster:
-        cluster.scale(jobs=number)
-        yield cluster
+    with job_cluster(config, threads) as cluster:
+        try:
+            fill(cluster, number)
+            yield cluster
+        finally:
+            for job in list(cluster._created):  # Dask wants to see this, and dask-jobqueue's jobs do not set it
+                job.status = _load("distributed").Status.closing
+
+
+def fill(cluster: Any, jobs: int) -> None:
+    """Submit jobs until there are as many as asked for; those that were ended are replaced.
+
+    Raises:
+        LstmlabError: when the queue refuses one.
+    """
+    while len(cluster.worker_spec) < jobs:
+        cluster.worker_spec.update(cluster.new_worker_spec())
+    try:
+        cluster.sync(cluster._correct_state)  # what Dask's own scale() begins, and keeps the failures of to itself
+    except (OSError, RuntimeError) as error:
+        raise LstmlabError(f"a job for a Dask worker could not be submitted: {error}") from None
 
 
 def job_cluster(config: DaskConfig, threads: int) -> Any:

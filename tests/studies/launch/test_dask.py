@@ -64,10 +64,20 @@ def other_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hand(tmp_path_factory: pytest.TempPathFactory, other_code: Path) -> Iterator[DaskCluster]:
-    """A cluster with a plain worker, one that offers GPU: 2, and one that has other code."""
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that one worker does not see."""
+    return tmp_path_factory.mktemp("hidden")
+
+
+@pytest.fixture(scope="module")
+def hand(tmp_path_factory: pytest.TempPathFactory, other_code: Path, hidden: Path) -> Iterator[DaskCluster]:
+    """A cluster with a plain worker that has something else for ``hidden``, one that offers GPU: 2, and one that has
+    other code.
+    """
+    hiding = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {hidden} && exec "$@"', "sh"]
+    able = subprocess.run([*hiding, "true"], capture_output=True).returncode == 0
     with dask_cluster(tmp_path_factory.mktemp("dask")) as cluster:
-        cluster.worker("--name", "plain")
+        cluster.worker("--name", "plain", prefix=hiding if able else ())
         cluster.worker("--name", "gpu", "--resources", "GPU=2")
         cluster.worker("--name", "other", PYTHONPATH=str(other_code), cwd=other_code)
         yield cluster
@@ -133,17 +143,16 @@ def test_a_resource_that_nobody_offers_is_said_and_not_waited_for_without_end(
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_a_worker_that_sees_another_folder_is_left_out(hand: DaskCluster, tmp_path: Path) -> None:
-    outputs = tmp_path / "outputs"
-    outputs.mkdir()
-    hidden = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {outputs} && exec "$@"', "sh"]
-    if subprocess.run([*hidden, "true"], capture_output=True).returncode:
+def test_a_worker_that_sees_another_folder_is_left_out(
+    hand: DaskCluster, hidden: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if "unshare" not in hand.processes[1].args:
         pytest.skip("a folder cannot be hidden from a process here (needs root)")
-    with dask_cluster(tmp_path) as cluster:
-        cluster.worker(prefix=hidden)
-        study = [*STUDY, "launch=dask", f"launch.address={cluster.address}", "launch.wait=0.2"]
-        with pytest.raises(LstmlabError, match=f"does not see this machine's {outputs}/runs"):
-            lstmlab.study("variants", [*study, f"outputs={outputs}"]).run()
+    wait_for(lambda: hand.said().count("Registered to") >= 3)
+    study = [*STUDY, "cell=peephole", "seed=0", "launch=dask", f"launch.address={hand.address}"]
+    done = lstmlab.study("variants", [*study, f"outputs={hidden}"]).run()
+    assert list(done.table()["status"]) == ["done"]
+    assert f"does not see this machine's {hidden}/runs (No such file or directory)" in capfd.readouterr().err
 
 
 def test_a_process_is_kept_for_the_next_run_and_ends_when_none_comes(
@@ -170,14 +179,16 @@ def test_tls_is_that_of_dask_s_own_settings(tmp_path: Path) -> None:
         settings |= {f"distributed.comm.tls.{role}.cert": str(certificate)}
         settings |= {f"distributed.comm.tls.{role}.key": str(key)}
     environment = {"DASK_" + k.upper().replace(".", "__").replace("-", "_"): str(v) for k, v in settings.items()}
-    study = [*STUDY, "cell=vanilla", "seed=0", "launch=dask", f"outputs={tmp_path / 'outputs'}"]
     with dask_cluster(tmp_path, workers=1, **environment) as cluster:
         assert cluster.address.startswith("tls://127.0.0.1:")
-        with pytest.raises(LstmlabError, match=r"name certificates in Dask's configuration"):
-            lstmlab.study("variants", [*study, f"launch.address={cluster.address}"]).run()
-        with dask.config.set(settings):
-            done = lstmlab.study("variants", [*study, f"launch.address={cluster.address}"]).run()
-    assert list(done.table()["status"]) == ["done"]
+        config = DaskConfig("dask", address=cluster.address)
+        with (
+            pytest.raises(LstmlabError, match=r"name certificates in Dask's configuration"),
+            connected(config, Options(config), threads=1),
+        ):
+            pass
+        with dask.config.set(settings), connected(config, Options(config), threads=1) as client:
+            assert client.submit(sum, [1, 2]).result(timeout=60) == 3
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
