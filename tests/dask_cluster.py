@@ -41,9 +41,10 @@ class DaskCluster:
             "worker", self.address, "--nthreads", "1", *mine, *options, cwd=cwd, prefix=prefix, **environment
         )
 
-    def said(self) -> str:
-        """Return what all processes have printed."""
-        return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
+    def wait(self) -> None:
+        """Wait until all workers have found the scheduler."""
+        logs = [self.folder / f"worker-{number}.log" for number in range(1, len(self.processes))]
+        wait_for(lambda: all("Registered to" in log.read_text() for log in logs))
 
     def _start(
         self, what: str, *options: str, cwd: Path = ROOT, prefix: Sequence[str] = (), **environment: str

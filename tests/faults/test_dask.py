@@ -21,7 +21,7 @@ pytestmark = needs_proc
 def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
     """A scheduler and two workers, each of which a nanny process watches."""
     with dask_cluster(tmp_path, workers=2) as cluster:
-        wait_for(lambda: cluster.said().count("Registered to") >= 2)
+        cluster.wait()
         yield cluster
 
 

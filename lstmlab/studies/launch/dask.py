@@ -39,7 +39,7 @@ def dask(jobs: Sequence[Job], store: Store, options: Options) -> Generator[Event
         LstmlabError: when there is no scheduler, or it is lost, or no worker can do the runs.
     """
     config = cast(DaskConfig, options.config)
-    threads = max(job.spec.config.train.threads for job in jobs)
+    threads = max(job.spec.config.train.threads * job.spec.config.train.devices for job in jobs)
     name = uuid.uuid4().hex
     with connected(config, options, threads) as client, _probe(store, name) as probe:
         say(describe(client))

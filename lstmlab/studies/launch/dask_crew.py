@@ -37,6 +37,7 @@ class Crew:
     def __init__(self, client: Any, study: str, probe: Path, config: DaskConfig, threads: int) -> None:
         self.client, self.study, self.probe, self.config, self.threads = client, study, probe, config, threads
         self.scheduler: str = client.scheduler.address
+        self._identity = client.scheduler.identity
         self.slots: dict[str, int] = {}  # runs that a worker can do at a time; none while it is paused
         self._refused: dict[str, str] = {}
         self._offers: dict[str, str] = {}
@@ -44,7 +45,8 @@ class Crew:
 
     def look(self, enter: Callable[..., Any]) -> list[str]:
         """Take in workers that have come; return those that have gone."""
-        workers: dict[str, Any] = self.client.scheduler_info()["workers"]
+        # Not client.scheduler_info(): its answer may be exchanged, before it is read, for one without workers.
+        workers: dict[str, Any] = self.client.sync(self._identity, n_workers=-1)["workers"]
         gone = [address for address in self.slots if address not in workers]
         for address in gone:
             del self.slots[address]

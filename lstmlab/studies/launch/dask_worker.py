@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from lstmlab.machine import describe
 from lstmlab.schema import CellConfig, EngineConfig, LaunchConfig, RunConfig, TaskConfig, TrainConfig
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
-from lstmlab.studies.launch.events import Event, Job, Options
+from lstmlab.studies.launch.events import Event, Given, Job, Options
 from lstmlab.studies.launch.process import Process
 from lstmlab.studies.store import Store
 
@@ -63,12 +63,12 @@ def do(study: str, request: str) -> str:
     pool, given = _pools.get(study), json.loads(request)
     if pool is None:
         return "{}"
-    options = Options(LaunchConfig(**given.pop("launch")), checkpoint_minutes=given["checkpoint_minutes"])
+    options = Options(LaunchConfig(**given.pop("launch")))
     try:
-        event = pool.run(_Given(_spec(given), given["stale"], given), Store(Path(given["outputs"])), options)
+        event = pool.run(Given(_spec(given), given=given), Store(Path(given["outputs"])), options)
     except StorageError as error:
         return json.dumps({"storage": str(error)})
-    answer = {key: getattr(event, key) for key in ("result", "elsewhere", "storage", "refused")} if event else {}
+    answer = {key: getattr(event, key, None) for key in ("result", "elsewhere", "storage", "left", "refused")}
     return json.dumps({key: value for key, value in answer.items() if value})
 
 
@@ -145,16 +145,6 @@ class _Pool:
 
 
 _pools: dict[str, _Pool] = {}
-
-
-@dataclass(frozen=True)
-class _Given(Job):
-    """A run whose request has come from elsewhere, and is handed on as it is."""
-
-    given: dict[str, Any] = field(default_factory=dict)
-
-    def request(self, store: Store, options: Options) -> dict[str, Any]:
-        return self.given
 
 
 def _spec(given: dict[str, Any]) -> Spec:

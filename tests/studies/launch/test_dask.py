@@ -80,6 +80,7 @@ def hand(tmp_path_factory: pytest.TempPathFactory, other_code: Path, hidden: Pat
         cluster.worker("--name", "plain", prefix=hiding if able else ())
         cluster.worker("--name", "gpu", "--resources", "GPU=2")
         cluster.worker("--name", "other", PYTHONPATH=str(other_code), cwd=other_code)
+        cluster.wait()
         yield cluster
 
 
@@ -104,7 +105,6 @@ def test_a_cluster_on_this_machine_is_bound_to_the_loopback_interface() -> None:
 def test_a_running_scheduler_does_the_runs_with_workers_of_the_same_code_only(
     tmp_path: Path, hand: DaskCluster, serial: dict[str, tuple[bytes, str]], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    wait_for(lambda: hand.said().count("Registered to") >= 3)
     lstmlab.study("variants", [*STUDY, f"launch.address={hand.address}", "launch=dask", f"outputs={tmp_path}"]).run()
     assert files(tmp_path) == serial
     said = capfd.readouterr().err
@@ -115,7 +115,6 @@ def test_a_running_scheduler_does_the_runs_with_workers_of_the_same_code_only(
 
 
 def test_runs_go_to_workers_that_offer_what_they_ask_for(hand: DaskCluster, tmp_path: Path) -> None:
-    wait_for(lambda: hand.said().count("Registered to") >= 3)
     config = DaskConfig("dask", address=hand.address, resources={"GPU": 1})
     study = [*STUDY, "cell=peephole", "seed=0", "launch.resources={GPU: 1}", f"launch.address={hand.address}"]
     with connected(config, Options(config), threads=1) as client:
@@ -134,7 +133,6 @@ def test_runs_go_to_workers_that_offer_what_they_ask_for(hand: DaskCluster, tmp_
 def test_a_resource_that_nobody_offers_is_said_and_not_waited_for_without_end(
     hand: DaskCluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    wait_for(lambda: hand.said().count("Registered to") >= 3)
     asked = ["launch=dask", f"launch.address={hand.address}", "launch.resources={TPU: 1}", "launch.wait=0.01"]
     expected = r"asks for TPU: 1, and none of 3 workers offers that \(offered: GPU: 2, nothing"
     with pytest.raises(LstmlabError, match=f"no Dask worker can do the runs: .*{expected}"):
@@ -148,7 +146,6 @@ def test_a_worker_that_sees_another_folder_is_left_out(
 ) -> None:
     if "unshare" not in hand.processes[1].args:
         pytest.skip("a folder cannot be hidden from a process here (needs root)")
-    wait_for(lambda: hand.said().count("Registered to") >= 3)
     study = [*STUDY, "cell=peephole", "seed=0", "launch=dask", f"launch.address={hand.address}"]
     done = lstmlab.study("variants", [*study, f"outputs={hidden}"]).run()
     assert list(done.table()["status"]) == ["done"]
