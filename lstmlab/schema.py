@@ -130,7 +130,7 @@ class StudyConfig:
 class LaunchConfig:
     """Group ``launch``: what does the runs of a study, and what one of them may use."""
 
-    name: str = option(choices=("processes", "serial", "slurm"))
+    name: str = option(choices=("processes", "serial", "slurm", "dask"))
     memory_limit: float | None = option(None, above=0)  # GiB that a run may use
     time_limit: float | None = option(None, above=0)  # minutes that a run may take
 
@@ -151,7 +151,22 @@ class SlurmConfig(LaunchConfig):
     options: list[str] = option(factory=list)  # further ones of sbatch, as name=value
 
 
-LAUNCHES: dict[str, type[LaunchConfig]] = {"slurm": SlurmConfig}  # of the launchers that have keys of their own
+@dataclass
+class DaskConfig(LaunchConfig):
+    """Group ``launch``, choice ``dask``: which cluster, what a run asks of its workers, and what its jobs ask for."""
+
+    address: str | None = option(None)  # of a scheduler; None: a cluster on this machine, or by `jobqueue`
+    jobqueue: str | None = option(None, choices=("slurm", "pbs", "lsf"))
+    resources: dict[str, float] | None = option(None)  # that a run takes of those that its worker offers
+    wait: float | None = option(None, above=0)  # minutes for a worker that can do runs; None: see the launcher
+    queue: str | None = option(None)  # these four, of `jobqueue`; None: what Dask's own configuration says
+    cpus: int | None = option(None, low=1)  # per job
+    memory: float | None = option(None, above=0)  # GB per job
+    minutes: int | None = option(None, low=1)  # that a job may take
+
+
+# Of the launchers that have keys of their own.
+LAUNCHES: dict[str, type[LaunchConfig]] = {"slurm": SlurmConfig, "dask": DaskConfig}
 
 
 @dataclass

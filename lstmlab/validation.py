@@ -49,7 +49,7 @@ def typed(schema: type[T], plain: Mapping[str, Any], where: str, files: bool = T
 def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, where: str, files: bool) -> None:
     refused = f"{join(where, field.name)}={value!r}: expected {_allowed(field)}"
     try:
-        OmegaConf.update(structured, field.name, value)
+        OmegaConf.update(structured, field.name, value, merge=False)
     except OmegaConfBaseException:
         raise ConfigError(f"{refused}.") from None
     value = structured[field.name]
@@ -75,6 +75,7 @@ def _assign(structured: DictConfig, field: dataclasses.Field[Any], value: Any, w
 
 def _allowed(field: dataclasses.Field[Any]) -> str:
     words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+    words["dict[str, float]"] = "names with numbers, as in {GPU: 1}"
     kind, _, null = str(field.type).partition(" | ")
     text = words.get(kind, kind)
     limits = field.metadata

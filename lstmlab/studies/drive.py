@@ -46,7 +46,7 @@ def drive(
     workers = settings.workers or fitting(missing)
     trackers = Trackers(tuple(settings.trackers), settings.study.name)
     terms = Terms(settings.checkpoint_minutes, trackers=trackers)
-    options = Options(settings.launch, workers, terms, paces or {})
+    options = Options(settings.launch, workers, terms, paces or {}, settings.workers)
     board = Board(title, results, missing, workers)
     events = launch(missing, store, options)
     # Closing the events ends the workers; until then the display goes on.

@@ -25,6 +25,7 @@ class Event:
         elsewhere: another process that works on the run, by host and number; so this one let it be.
         storage: why the store cannot be written: no run can go on.
         left: the step after which it was left, since it was behind its `Options.paces`; 0 when it was not.
+        refused: why the machine that was asked must not do the run: it would do another one under its name.
     """
 
     spec: Spec
@@ -34,11 +35,12 @@ class Event:
     elsewhere: str = ""
     storage: str = ""
     left: int = 0
+    refused: str = ""
 
     @property
     def final(self) -> bool:
         """Whether nothing more will be heard of the run from this launcher."""
-        return self.result is not None or bool(self.elsewhere or self.storage or self.left)
+        return self.result is not None or bool(self.elsewhere or self.storage or self.left or self.refused)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Options:
         workers: runs at the same time.
         terms: how each run is done.
         paces: of the runs that are left when they are behind.
+        asked: the number that the user gave for them, if any.
         stopping: when set, no further run is begun; those that run go on to their end.
     """
 
@@ -87,6 +90,7 @@ class Options:
     workers: int = 1
     terms: Terms = Terms()
     paces: Mapping[Spec, Pace] = field(default_factory=dict)
+    asked: int | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
 

@@ -9,13 +9,14 @@ from contextlib import closing
 from lstmlab.studies import claims
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
+from lstmlab.studies.launch.dask import dask
 from lstmlab.studies.launch.events import Event, Job, Launcher, Options
 from lstmlab.studies.launch.processes import processes
 from lstmlab.studies.launch.serial import serial
 from lstmlab.studies.launch.slurm import slurm
 from lstmlab.studies.store import Store
 
-LAUNCHERS: dict[str, Launcher] = {"processes": processes, "serial": serial, "slurm": slurm}
+LAUNCHERS: dict[str, Launcher] = {"processes": processes, "serial": serial, "slurm": slurm, "dask": dask}
 LOOK_EVERY = 1.0  # seconds between two looks at runs that other drivers work on
 
 

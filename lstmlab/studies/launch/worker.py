@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lstmlab.config import check_run
+from lstmlab.errors import LstmlabError
 from lstmlab.studies.execute import Elsewhere, Interrupted, execute_run
 from lstmlab.studies.files import StorageError
-from lstmlab.studies.identity import Spec
+from lstmlab.studies.identity import Spec, specify
 from lstmlab.studies.search.pace import Left
 from lstmlab.studies.store import Store
 from lstmlab.studies.terms import Terms
@@ -44,6 +45,9 @@ class _Worker:
 
     def serve(self, request: dict[str, Any]) -> None:
         """Do a run, and tell how it goes."""
+        if request.get("verify") and (trouble := _differs(request)):
+            self.tell({"refused": trouble})
+            return
         spec = Spec(check_run(request["config"]), request["id"])
         store = Store(Path(request["outputs"]))
         log = store.folder(spec) / "log.txt"
@@ -85,6 +89,17 @@ class _Worker:
     def tell(self, event: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # the driver is gone; the result is in the store
             print(json.dumps(event), file=self.events, flush=True)
+
+
+def _differs(request: dict[str, Any]) -> str:
+    """Return why this installation would do another run than the one that was asked for; nothing if it would not."""
+    try:
+        own = specify(check_run(request["config"])).id
+    except LstmlabError as error:  # a plugin is missing, a file is not there
+        return str(error)
+    if own == request["id"]:
+        return ""
+    return f"it would do run {own} instead of {request['id']}: its lstmlab, plugins, torch or data differ"
 
 
 def main() -> None:
