@@ -67,11 +67,16 @@ def dask_cluster(folder: Path, workers: int = 0, **options: str) -> Iterator[Das
             cluster.worker()
         yield cluster
     finally:
-        for process in reversed(cluster.processes):
-            process.terminate()
-        for process in cluster.processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(cluster.processes[1:])  # first, since each looks for its scheduler for a while
+        _end(cluster.processes[:1])
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -105,7 +105,8 @@ def test_a_cluster_on_this_machine_is_bound_to_the_loopback_interface() -> None:
 def test_a_running_scheduler_does_the_runs_with_workers_of_the_same_code_only(
     tmp_path: Path, hand: DaskCluster, serial: dict[str, tuple[bytes, str]], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lstmlab.study("variants", [*STUDY, f"launch.address={hand.address}", "launch=dask", f"outputs={tmp_path}"]).run()
+    on = ["workers=3", "launch=dask", f"launch.address={hand.address}"]
+    lstmlab.study("variants", [*STUDY, *on, f"outputs={tmp_path}"]).run()
     assert files(tmp_path) == serial
     said = capfd.readouterr().err
     assert said.count("is left out: it would do run ") == 1
@@ -146,7 +147,7 @@ def test_a_worker_that_sees_another_folder_is_left_out(
 ) -> None:
     if "unshare" not in hand.processes[1].args:
         pytest.skip("a folder cannot be hidden from a process here (needs root)")
-    study = [*STUDY, "cell=peephole", "seed=0", "launch=dask", f"launch.address={hand.address}"]
+    study = [*STUDY, "cell=peephole", "seed=0", "launch=dask", f"launch.address={hand.address}", "workers=3"]
     done = lstmlab.study("variants", [*study, f"outputs={hidden}"]).run()
     assert list(done.table()["status"]) == ["done"]
     assert f"does not see this machine's {hidden}/runs (No such file or directory)" in capfd.readouterr().err
