@@ -127,6 +127,7 @@ def test_a_killed_driver_leaves_the_cluster_in_order(
 ) -> None:
     driver = start(outputs, *on(cluster, "workers=1"))
     wait_for(lambda: finished(outputs) and at_work(outputs))
+    assert len(list(outputs.glob("runs/*/claim-*.json"))) <= 1, "one run at a time, whatever the cluster has"
     driver.kill()
     driver.wait(timeout=10)
     wait_for(lambda: not at_work(outputs))

@@ -28,6 +28,7 @@ from lstmlab.studies.launch.dask_crew import Crew, say
 from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.store import Store, parse
 
+LOGS = ".dask"  # the folder of outputs for what jobs of a queue print
 LOOK_EVERY = 1.0  # seconds between two looks at the workers and at the claims of runs
 PATIENCE = 10.0  # seconds for the answer of a run that has ended; after that it is asked for again
 
@@ -41,7 +42,7 @@ def dask(jobs: Sequence[Job], store: Store, options: Options) -> Generator[Event
     config = cast(DaskConfig, options.config)
     threads = max(job.spec.config.train.threads * job.spec.config.train.devices for job in jobs)
     name = uuid.uuid4().hex
-    with connected(config, options, threads) as client, _probe(store, name) as probe:
+    with connected(config, options, threads, store.outputs / LOGS) as client, _probe(store, name) as probe:
         say(describe(client))
         yield from _Session(client, Crew(client, name, probe, config, threads), jobs, store, options).events()
 

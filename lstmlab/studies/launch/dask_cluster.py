@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from lstmlab.errors import LstmlabError
@@ -19,20 +20,21 @@ SCHEMES = ("tcp://", "tls://")
 
 
 @contextmanager
-def connected(config: DaskConfig, options: Options, threads: int) -> Iterator[Any]:
+def connected(config: DaskConfig, options: Options, threads: int, logs: Path) -> Iterator[Any]:
     """Give a client of the cluster; what was started for the study ends with the block.
 
     Args:
         config: which cluster.
         options: how many workers.
         threads: of a run.
+        logs: a folder for what jobs print, unless jobqueue.yaml names one.
 
     Raises:
         LstmlabError: when Dask is not installed, the settings contradict one another, or no scheduler answers.
     """
     _check(config, options)
     client_of = _load("distributed").Client
-    with _cluster(config, options, threads) as cluster:
+    with _cluster(config, options, threads, logs) as cluster:
         try:
             client = client_of(cluster or config.address, set_as_default=False)
         except (OSError, ImportError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
@@ -76,11 +78,11 @@ def _check(config: DaskConfig, options: Options) -> None:
         raise LstmlabError(f"launch.jobqueue={config.jobqueue}: say how many jobs to submit, as in workers=4")
 
 
-def _cluster(config: DaskConfig, options: Options, threads: int) -> Any:
+def _cluster(config: DaskConfig, options: Options, threads: int, logs: Path) -> Any:
     if config.address:
         return nullcontext()
     if config.jobqueue:
-        return _jobs(config, options.workers, threads)
+        return _jobs(config, options.workers, threads, logs)
     security = _load("distributed").Security()
     # Its workers are threads of this process, which wait for the processes that do the runs.
     return _load("distributed").LocalCluster(
@@ -97,8 +99,8 @@ def _cluster(config: DaskConfig, options: Options, threads: int) -> Any:
 
 
 @contextmanager
-def _jobs(config: DaskConfig, number: int, threads: int) -> Iterator[Any]:
-    with job_cluster(config, threads) as cluster:
+def _jobs(config: DaskConfig, number: int, threads: int, logs: Path) -> Iterator[Any]:
+    with job_cluster(config, threads, logs) as cluster:
         try:
             fill(cluster, number)
             yield cluster
@@ -121,7 +123,7 @@ def fill(cluster: Any, jobs: int) -> None:
         raise LstmlabError(f"a job for a Dask worker could not be submitted: {error}") from None
 
 
-def job_cluster(config: DaskConfig, threads: int) -> Any:
+def job_cluster(config: DaskConfig, threads: int, logs: Path) -> Any:
     """Return the cluster of ``launch.jobqueue``, which has no jobs yet.
 
     Raises:
@@ -143,6 +145,7 @@ def job_cluster(config: DaskConfig, threads: int) -> Any:
             cores=config.cpus or conf.get(f"jobqueue.{queue}.cores") or threads,
             processes=conf.get(f"jobqueue.{queue}.processes") or 1,
             worker_extra_args=more,
+            log_directory=conf.get(f"jobqueue.{queue}.log-directory") or str(logs),
             security=security if security.require_encryption else None,
             **{key: value for key, value in given.items() if value is not None},
         )

@@ -95,8 +95,8 @@ def test_a_cluster_on_this_machine_gives_what_serial_gives(
     assert not list((tmp_path / "runs").glob(".*"))
 
 
-def test_a_cluster_on_this_machine_is_bound_to_the_loopback_interface() -> None:
-    with connected(DaskConfig("dask"), Options(DaskConfig("dask"), workers=2), threads=1):
+def test_a_cluster_on_this_machine_is_bound_to_the_loopback_interface(tmp_path: Path) -> None:
+    with connected(DaskConfig("dask"), Options(DaskConfig("dask"), workers=2), threads=1, logs=tmp_path):
         listening = [c.laddr.ip for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]
     assert set(listening) == {"127.0.0.1"}
     assert len(listening) >= 4, "scheduler, its page, and two workers"
@@ -118,7 +118,7 @@ def test_a_running_scheduler_does_the_runs_with_workers_of_the_same_code_only(
 def test_runs_go_to_workers_that_offer_what_they_ask_for(hand: DaskCluster, tmp_path: Path) -> None:
     config = DaskConfig("dask", address=hand.address, resources={"GPU": 1})
     study = [*STUDY, "cell=peephole", "seed=0", "launch.resources={GPU: 1}", f"launch.address={hand.address}"]
-    with connected(config, Options(config), threads=1) as client:
+    with connected(config, Options(config), threads=1, logs=tmp_path) as client:
         probe = tmp_path / "probe"
         probe.write_text("study")
         crew = Crew(client, "study", probe, config, threads=1)
@@ -182,10 +182,10 @@ def test_tls_is_that_of_dask_s_own_settings(tmp_path: Path) -> None:
         config = DaskConfig("dask", address=cluster.address)
         with (
             pytest.raises(LstmlabError, match=r"name certificates in Dask's configuration"),
-            connected(config, Options(config), threads=1),
+            connected(config, Options(config), threads=1, logs=tmp_path),
         ):
             pass
-        with dask.config.set(settings), connected(config, Options(config), threads=1) as client:
+        with dask.config.set(settings), connected(config, Options(config), threads=1, logs=tmp_path) as client:
             assert client.submit(sum, [1, 2]).result(timeout=60) == 3
 
 
@@ -217,11 +217,11 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
         ("lsf", ["#BSUB -q long", "#BSUB -n 3", "#BSUB -M 4000", "#BSUB -W 01:30"]),
     ],
 )
-def test_jobs_of_a_queue_ask_for_what_the_config_says(queue: str, expected: list[str]) -> None:
+def test_jobs_of_a_queue_ask_for_what_the_config_says(queue: str, expected: list[str], tmp_path: Path) -> None:
     given = {"queue": "long", "cpus": 3, "memory": 4.0, "minutes": 90, "resources": {"GPU": 1.0}}
     config = DaskConfig("dask", jobqueue=queue, **given)  # type: ignore[arg-type]
     settings = {f"jobqueue.{queue}.scheduler-options": LOOPBACK, "jobqueue.lsf.lsf-units": "mb"}
-    with dask.config.set(settings), job_cluster(config, threads=1) as cluster:
+    with dask.config.set(settings), job_cluster(config, threads=1, logs=tmp_path) as cluster:
         script = cluster.job_script()
     assert [line for line in expected if line not in script.splitlines()] == []
     assert f"{sys.executable} -m distributed.cli.dask_worker tcp://127.0.0.1:" in script
@@ -230,10 +230,13 @@ def test_jobs_of_a_queue_ask_for_what_the_config_says(queue: str, expected: list
     assert "--nworkers" not in script, "one worker a job"
 
 
-def test_what_the_config_leaves_open_is_dask_s_own_setting() -> None:
+def test_what_the_config_leaves_open_is_dask_s_own_setting(tmp_path: Path) -> None:
     own = {"cores": 2, "memory": "3GB", "walltime": "00:10:00", "scheduler-options": LOOPBACK, "queue": "short"}
     settings = {f"jobqueue.slurm.{key}": value for key, value in own.items()}
-    with dask.config.set(settings), job_cluster(DaskConfig("dask", jobqueue="slurm"), threads=1) as cluster:
+    with (
+        dask.config.set(settings),
+        job_cluster(DaskConfig("dask", jobqueue="slurm"), threads=1, logs=tmp_path) as cluster,
+    ):
         script = cluster.job_script()
     for line in ("-p short", "--cpus-per-task=2", "--mem=3G", "-t 00:10:00"):
         assert f"#SBATCH {line}" in script

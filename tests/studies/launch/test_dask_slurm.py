@@ -45,6 +45,7 @@ def test_workers_in_jobs_give_what_serial_gives_and_leave_no_job_behind(
     done = lstmlab.study("variants", [*STUDY, *JOBS, f"outputs={together}"]).run()
     assert set(done.table()["status"]) == {"done"}
     assert weights(together) == weights(alone)
+    assert list(together.glob(".dask/*.err")), "what jobs print is kept beside the runs"
     wait_for(lambda: not slurm.jobs(), 30)
     assert len(slurm.call("squeue", "--noheader", "--array", "--states=all", "--format=%i").split()) >= 2
 
