@@ -15,8 +15,8 @@ test: $(READY) check ## lint, types and all fast tests
 test-real: $(READY) ## what takes minutes: full-size training against the promises of each task
 	$(BIN)/python -m pytest -m real
 
-test-faults: $(READY) ## kill, fill, break whatever a study rests on, and write the table of docs/reliability.md
-	$(BIN)/python -m pytest tests/faults -m '' -n 0 --table
+test-faults: $(READY) ## kill, fill, break whatever a study rests on, write the table of docs/reliability.md; other slow tests
+	$(BIN)/python -m pytest tests -m 'fault or slow' -n 0 --table
 
 test-triton: $(READY) ## the GPU's kernels without a GPU, interpreted and compiled: brings Triton, 1 GB, into .venv
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[gpu]'

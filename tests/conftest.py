@@ -30,6 +30,10 @@ TINY = [
 LONG = ("test_wheel.py", "test_study.py", "test_jupyterlab.py", "test_report.py", "test_compiler_processes.py")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", action="store_true", help="write the table of docs/reliability.md")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no process is left alone with one of them at the end."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))

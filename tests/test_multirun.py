@@ -68,7 +68,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         "basic",
         "joblib",
-        "submitit_local",
+        pytest.param("submitit_local", marks=pytest.mark.slow),
         pytest.param("submitit_slurm", marks=pytest.mark.real),  # the same launcher on Slurm, and twenty seconds more
     ],
 )

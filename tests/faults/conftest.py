@@ -22,10 +22,6 @@ TRAP_PLUGIN = Path(__file__).parent / "trap"
 MARKS = pytest.StashKey[dict[str, tuple[str, str]]]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--table", action="store_true", help="write the table of docs/reliability.md")
-
-
 @pytest.hookimpl(tryfirst=True)  # before deselection
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     marks = {item.nodeid: mark.args for item in items if (mark := item.get_closest_marker("fault"))}

@@ -46,6 +46,7 @@ def on(cluster: DaskCluster, *more: str) -> list[str]:
 RUNS = "lstmlab.studies.launch.worker"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGKILL of the Dask scheduler",
     "the driver says so and ends; workers write checkpoints and end; a rerun, with Dask or without, does the rest",
@@ -96,7 +97,7 @@ def test_a_killed_dask_worker_costs_nothing(
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGTERM of a Dask worker, as at the end of its job's time",
     "its run writes a checkpoint and goes on from there on another worker",
@@ -117,7 +118,7 @@ def test_a_dask_worker_that_is_stopped_hands_its_run_on(
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGKILL of the driver of a Dask cluster",
     "each worker finishes the run that it is at and begins no further one; a rerun on the same cluster does the others",
@@ -142,7 +143,7 @@ def test_a_killed_driver_leaves_the_cluster_in_order(
     assert rerun(outputs).table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.fault(
     "Ctrl-C once, and twice, with launch=dask",
@@ -169,7 +170,7 @@ def test_ctrl_c_with_dask(times: int, outputs: Path, cluster: DaskCluster, start
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "Ctrl-C once, while runs wait for a Dask worker that is busy with another study",
     "they are taken back at once, and never begun",

@@ -31,7 +31,7 @@ def refused(start: Start, outputs: Path, *overrides: str) -> str:
     return said
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "the disk is full when a checkpoint is written",
     "the study stops with what to do; once there is room, a rerun does the rest",
@@ -58,7 +58,7 @@ def test_a_result_that_does_not_fit(full_disk: Path, start: Start, undisturbed: 
     assert {name: at for name, at in finished(full_disk).items() if name in kept} == kept
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "the disk is full when the tables of a study are written",
     "the command says so; no run is lost, and a rerun writes them",
@@ -76,7 +76,7 @@ def test_an_index_that_does_not_fit(full_disk: Path, start: Start, undisturbed: 
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "the folder turns read-only while a study is at work",
     "the study stops with what to do; once it can be written again, a rerun does the rest",
@@ -109,7 +109,7 @@ def interrupted(start: Start, outputs: Path) -> Path:
     return checkpoint.parent
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault("a checkpoint is cut off", "its run says so in log.txt and begins anew, with the same numbers")
 def test_a_truncated_checkpoint(tmp_path: Path, start: Start, undisturbed: Table) -> None:
     run = interrupted(start, tmp_path)
@@ -121,7 +121,7 @@ def test_a_truncated_checkpoint(tmp_path: Path, start: Start, undisturbed: Table
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "a result is cut off",
     "the study names the file and what to do before anything starts; without that folder, a rerun trains that run only",

@@ -14,7 +14,7 @@ from processes import Start, finished, needs_proc, wait_for
 pytestmark = needs_proc
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGKILL of a process of Hydra's joblib launcher (`lstmlab run -m hydra/launcher=joblib`)",
     "joblib gives up the whole sweep, which one line says; runs that are done are kept, and the others done by a rerun",

@@ -51,7 +51,7 @@ REASONS = {
             way,
             marks=[
                 pytest.mark.fault(f"a plugin {what}", promise),
-                *([] if way == "exit" else [pytest.mark.slow_fault]),
+                pytest.mark.slow,
             ],
         )
         for way, (what, promise, _) in FAULTS.items()
@@ -71,7 +71,7 @@ def test_what_a_plugin_does_costs_one_run(plugin: Path, start: Start, untrapped:
     assert again.table == untrapped
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "a plugin prints 100 MB", "its log.txt keeps the beginning and the end, 1 MiB at most; the run goes on"
 )

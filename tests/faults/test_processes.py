@@ -54,7 +54,7 @@ def test_a_killed_driver_loses_nothing(tmp_path: Path, start: Start, undisturbed
     assert {name: time for name, time in finished(tmp_path).items() if name in kept} == kept
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGKILL of the driver and of its workers at once, as when the machine goes down",
     "the runs at work go on from their checkpoints in a rerun, at once and without a minute's wait",
@@ -75,7 +75,7 @@ def test_all_processes_die_at_once(tmp_path: Path, start: Start, undisturbed: Ta
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGKILL of the kernel of a notebook that runs a study",
     "as for the driver; a notebook is nothing else",
@@ -178,7 +178,7 @@ time.time = lambda: _now() + float(open(os.environ["CLOCK"]).read())
 """
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "the clock is set back by two hours while two drivers are at work",
     "nothing: no decision compares the clocks of two processes or two times of day",

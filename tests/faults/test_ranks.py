@@ -30,6 +30,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> lstmlab.Run:
     return lstmlab.run([*RUN, "train.devices=2", f"outputs={tmp_path_factory.mktemp('undisturbed')}"])
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGKILL of one of the processes that share a run",
     "the others end, the run is recorded as failed; the same command goes on from the last checkpoint of all",
@@ -56,7 +57,7 @@ def test_a_rank_that_is_killed_fails_the_run_which_then_goes_on_as_if_nothing_ha
     "Ctrl-C while several processes share a run",
     "all leave after the same step with a checkpoint; the same command goes on, to the same bits",
 )
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "signals"), [("run", 1), ("study", 2)])
 def test_an_interrupt_leaves_a_checkpoint_of_all_ranks(
     undisturbed: lstmlab.Run, start: Start, tmp_path: Path, command: str, signals: int
@@ -78,7 +79,7 @@ def test_an_interrupt_leaves_a_checkpoint_of_all_ranks(
 @pytest.mark.fault(
     "processes that share a run exceed `launch.memory_limit` together", "all are ended; the run is recorded as failed"
 )
-@pytest.mark.slow_fault
+@pytest.mark.slow
 def test_limits_count_all_ranks_and_end_them(start: Start, tmp_path: Path) -> None:
     # the worker or one rank alone would stay below
     driver = start(
@@ -95,7 +96,7 @@ def test_limits_count_all_ranks_and_end_them(start: Start, tmp_path: Path) -> No
 @pytest.mark.fault(
     "an error in processes that share a run", "all end, and the run's failure says what the first one raised"
 )
-@pytest.mark.slow_fault
+@pytest.mark.slow
 def test_what_a_rank_raises_is_the_runs_failure(tmp_path: Path) -> None:
     wild = ["train.learning_rate=1e30", "train.clip_norm=null", "train.schedule=constant"]
     with pytest.raises(LstmlabError, match=r"failed: the (loss|gradient norm) became (nan|inf) at step \d+"):

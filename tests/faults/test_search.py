@@ -10,7 +10,7 @@ import pytest
 from disturbed import STUDY, Table, rerun
 from processes import Start, finished, gone, needs_proc, wait_for, workers_of
 
-pytestmark = [needs_proc, pytest.mark.slow_fault]
+pytestmark = [needs_proc, pytest.mark.slow]
 SEARCH = [*STUDY, "seed=0", "study.search=tpe", "study.trials=10", "study.prune_after=2", "study.prune_warmup=0.3"]
 
 

@@ -31,6 +31,7 @@ def tasks_of(outputs: Path) -> list[int]:
     return [pid for pid in found if b"srun" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a job is put back into the queue by its cluster, as upon preemption",
     "its run writes a checkpoint; started again, the job goes on from there and does the others; nothing fails",
@@ -51,7 +52,7 @@ def test_a_job_that_is_requeued_goes_on(slurm: SlurmCluster, tmp_path: Path, sta
     assert table_of(tmp_path) == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "a job's time runs out: Slurm sends the signal that was asked for",
     "its run writes a checkpoint, the job queues itself again, and goes on from there",
@@ -71,7 +72,7 @@ def test_a_job_whose_time_runs_out_queues_itself_again(
     assert table_of(tmp_path) == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "the processes of a job are killed, as when its node runs out of memory",
     "the run at work is recorded as failed with the job's state, its other runs are submitted again",
@@ -96,7 +97,7 @@ def test_a_killed_job_costs_the_run_that_it_was_at(
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "an administrator cancels a job",
     "its runs are recorded as failed with that reason, and not submitted against anybody's will; a rerun does them, "
@@ -118,7 +119,7 @@ def test_a_cancelled_job_fails_its_runs(slurm: SlurmCluster, tmp_path: Path, sta
     assert again.table == undisturbed
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "a study is started again while jobs that another driver has submitted wait or run, be that one killed or alive",
     "the jobs go on; the new driver finds them, submits nothing twice and takes their results",
@@ -142,7 +143,7 @@ def test_a_driver_finds_the_jobs_of_another(killed: bool, slurm: SlurmCluster, t
     assert not list(tmp_path.glob(".slurm/*"))
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 @pytest.mark.fault(
     "Ctrl-C once, and twice, with jobs on a cluster",
     "once: jobs that wait are cancelled and runs at work end; twice: they write a checkpoint and leave the queue",

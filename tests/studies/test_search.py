@@ -145,6 +145,7 @@ def test_a_trial_is_asked_for_by_what_earlier_rounds_have_shown(searched: Path) 
     assert propose(random.pairs[0], [*learnt, eighth], 9) == propose(random.pairs[0], [*earlier, eighth], 9)
 
 
+@pytest.mark.slow
 def test_two_workers_do_the_same_trials(searched: Path, tmp_path: Path) -> None:
     options = [*SEARCH, "launch=processes", "workers=2", f"outputs={tmp_path}"]
     done = lstmlab.study("tuned", options).run()
@@ -152,7 +153,14 @@ def test_two_workers_do_the_same_trials(searched: Path, tmp_path: Path) -> None:
     assert metrics(done) == metrics(lstmlab.study("tuned", [*SEARCH, f"outputs={searched}"]))
 
 
-@pytest.mark.parametrize("interrupted", ["while trials are asked for", "while a round runs", "between two rounds"])
+@pytest.mark.parametrize(
+    "interrupted",
+    [
+        pytest.param("while trials are asked for", marks=pytest.mark.slow),
+        "while a round runs",
+        pytest.param("between two rounds", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_search_goes_on_to_the_same_end(searched: Path, tmp_path: Path, interrupted: str) -> None:
     study = lstmlab.study("tuned", [*SEARCH, f"outputs={tmp_path}"])
     search, rounds = study.search, iter(range(3))
@@ -190,6 +198,7 @@ def test_an_interrupted_search_goes_on_to_the_same_end(searched: Path, tmp_path:
     assert {name: time for name, time in ended(tmp_path).items() if name in before} == before
 
 
+@pytest.mark.slow
 def test_two_drivers_share_a_search(searched: Path, tmp_path: Path) -> None:
     options = [*SEARCH, "launch=processes", "workers=1", f"outputs={tmp_path}"]
     studies = [lstmlab.study("tuned", options) for _ in range(2)]
@@ -225,6 +234,7 @@ def test_validation_chooses_and_not_the_test_split(copied: Path, searched: Path)
     assert lstmlab.study("tuned", [*SEARCH, f"outputs={copied}"]).run().chosen["adding", "vanilla"].run == other.run
 
 
+@pytest.mark.slow
 def test_a_database_holds_the_same_trials_and_more_can_be_asked_for_later(searched: Path, copied: Path) -> None:
     options = [*SEARCH, f"outputs={copied}", f"study.storage=sqlite:///{copied / 'trials.db'}"]
     lstmlab.study("tuned", [*options, "study.trials=9"]).run()  # the last round is cut in two

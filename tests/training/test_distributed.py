@@ -40,6 +40,7 @@ def test_two_devices_train_as_one_does(two: dict[str, Any], case: str) -> None:
     assert_equal(two[case], ranks.train(ranks.CASES[case]), FLOAT32)
 
 
+@pytest.mark.slow
 def test_three_devices_train_as_one_does(three: dict[str, Any]) -> None:
     assert_equal(three["uneven"], ranks.train(ranks.CASES["uneven"]), FLOAT32)
 

@@ -142,6 +142,7 @@ def test_a_resource_that_nobody_offers_is_said_and_not_waited_for_without_end(
     assert not list(tmp_path.glob("runs/*"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_sees_another_folder_is_left_out(
     hand: DaskCluster, hidden: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_process_is_kept_for_the_next_run_and_ends_when_none_comes(
     assert pool._idle == {}
 
 
+@pytest.mark.slow
 def test_tls_is_that_of_dask_s_own_settings(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
     settings = {"distributed.comm.tls.ca-file": str(certificate), "distributed.comm.require-encryption": True}

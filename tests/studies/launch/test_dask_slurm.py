@@ -37,6 +37,7 @@ def weights(outputs: Path) -> dict[str, bytes]:
     return {f.parent.name: f.read_bytes() for f in outputs.glob("runs/*/weights.safetensors")}
 
 
+@pytest.mark.slow
 def test_workers_in_jobs_give_what_serial_gives_and_leave_no_job_behind(
     slurm: slurm_cluster.SlurmCluster, tmp_path: Path
 ) -> None:
@@ -58,7 +59,7 @@ def test_a_job_that_is_refused_ends_the_study_with_what_slurm_says(
     assert not slurm.jobs()
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow
 def test_a_job_that_is_cancelled_is_replaced_and_its_run_goes_on(
     slurm: slurm_cluster.SlurmCluster, tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str
     return runs_of(outputs)
 
 
-@pytest.mark.parametrize("cluster", ["local", "slurm"])
+@pytest.mark.parametrize("cluster", [pytest.param("local", marks=pytest.mark.slow), "slurm"])
 def test_jobs_give_the_numbers_of_serial_and_leave_nothing_behind(
     cluster: str, request: pytest.FixtureRequest, tmp_path: Path, serial: dict[str, object]
 ) -> None:
