@@ -23,9 +23,9 @@ from processes import gone, wait_for
 import lstmlab
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import DaskConfig
-from lstmlab.studies.launch import dask_worker
-from lstmlab.studies.launch.dask_cluster import connected, job_cluster
-from lstmlab.studies.launch.dask_crew import Crew
+from lstmlab.studies.launch.dask import worker as dask_worker
+from lstmlab.studies.launch.dask.cluster import connected, job_cluster
+from lstmlab.studies.launch.dask.crew import Crew
 from lstmlab.studies.launch.events import Job, Options
 
 STUDY = [*TINY, "cell=vanilla,peephole", "seed=0,1"]

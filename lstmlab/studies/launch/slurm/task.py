@@ -20,8 +20,8 @@ from lstmlab.errors import LstmlabError
 from lstmlab.studies import claims
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.launch.events import Event, Job
-from lstmlab.studies.launch.packs import Pack, State
 from lstmlab.studies.launch.process import Process
+from lstmlab.studies.launch.slurm.packs import Pack, State
 
 
 class Task:

@@ -28,7 +28,7 @@ class Crew:
 
     Args:
         client: of the cluster.
-        study: the study's name for its workers, see `dask_worker.enter`.
+        study: the study's name for its workers, see `worker.enter`.
         probe: a file in the store by which a worker shows that it sees the same store.
         config: what runs take of a worker's resources, and how long to wait for one that offers it.
         threads: of a run.

@@ -19,8 +19,8 @@ import psutil
 from lstmlab.errors import LstmlabError
 from lstmlab.schema import SlurmConfig
 from lstmlab.studies import claims
-from lstmlab.studies.launch.packs import Pack
-from lstmlab.studies.launch.task import Task
+from lstmlab.studies.launch.slurm.packs import Pack
+from lstmlab.studies.launch.slurm.task import Task
 
 SOONEST, LATEST = 1.0, 30.0  # seconds between two questions to Slurm: more often when jobs are young
 SILENCE = 600.0  # seconds without an answer of Slurm after which a driver gives up; its jobs go on

@@ -23,8 +23,8 @@ from lstmlab.schema import DaskConfig
 from lstmlab.studies import claims
 from lstmlab.studies.files import write
 from lstmlab.studies.launch.claimed import progress
-from lstmlab.studies.launch.dask_cluster import connected, describe, fill
-from lstmlab.studies.launch.dask_crew import Crew, say
+from lstmlab.studies.launch.dask.cluster import connected, describe, fill
+from lstmlab.studies.launch.dask.crew import Crew, say
 from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.store import Store, parse
 
@@ -63,10 +63,10 @@ class _Session:
 
     def __init__(self, client: Any, crew: Crew, jobs: Sequence[Job], store: Store, options: Options) -> None:
         # Imported here because Dask is an extra.
-        from lstmlab.studies.launch import dask_worker
+        from lstmlab.studies.launch.dask import worker
 
         self.client, self.crew, self.store, self.options = client, crew, store, options
-        self.remote = dask_worker
+        self.remote = worker
         self.todo = deque(jobs)
         self.working: dict[Any, tuple[Job, str]] = {}  # future -> what it does, and where
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -19,8 +19,8 @@ from lstmlab.studies import claims
 from lstmlab.studies.files import write
 from lstmlab.studies.launch.claimed import progress
 from lstmlab.studies.launch.events import Event, Job, Options
-from lstmlab.studies.launch.packs import FOLDER, STOP, Pack, State, packs_of, write_pack
-from lstmlab.studies.launch.queues import Queue, open_queue
+from lstmlab.studies.launch.slurm.packs import FOLDER, STOP, Pack, State, packs_of, write_pack
+from lstmlab.studies.launch.slurm.queues import Queue, open_queue
 from lstmlab.studies.store import Store
 
 LOOK_EVERY = 0.5  # seconds between two looks at the folders
