@@ -69,7 +69,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reports = session.config.pluginmanager.get_plugin("terminalreporter").stats
     marks = session.config.stash[MARKS]
     outcomes = {r.nodeid: w for w in ("passed", "failed", "skipped") for r in reports.get(w, []) if r.nodeid in marks}
-    rows = [f"| {what} | {promise} | {outcomes.get(node, 'not run')} |" for node, (what, promise) in marks.items()]
+    came = {
+        fault: {outcomes.get(node, "not run") for node, mark in marks.items() if mark == fault}
+        for fault in marks.values()
+    }
+    rows = [f"| {what} | {promise} | {', '.join(sorted(words))} |" for (what, promise), words in came.items()]
     counts = [f"{n} {word}" for word in ("passed", "failed", "skipped") if (n := list(outcomes.values()).count(word))]
     lines = [
         BEGIN,
