@@ -195,11 +195,17 @@ def _check_key(chosen: DictConfig, override: Override) -> None:
             where = ".".join(done)
             full = [join(where, k) for k in allowed]
             raise ConfigError(
-                f"{override.input_line}: there is no key {key!r}.{nearest(key, full)} "
+                f"{override.input_line}: there is no key {key!r}{_launchers(key) or '.' + nearest(key, full)} "
                 f"Allowed{' in ' + where if where else ''}: {', '.join(full) or 'nothing below'}."
             )
         node = node[part]
         done.append(part)
+
+
+def _launchers(key: str) -> str:
+    """Return which launchers have a key that the chosen one has not."""
+    names = [n for n, schema in LAUNCHES.items() if key in {f"launch.{f.name}" for f in dataclasses.fields(schema)}]
+    return f" here; it is one of {' and '.join(f'launch={name}' for name in names)}." if names else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -67,6 +67,7 @@ def main(arguments: list[str]) -> int:
     outcomes: list[Outcome] = []
     folder: Path | None = None
     if not (given.help or given.hydra_help):
+        _refuse_launch(given.overrides)
         launcher = _launcher(given.overrides)
         jobs = _jobs(given.overrides) if given.multirun else [given.overrides]
         checked = [config.check(config.compose(overrides)) for overrides in jobs]
@@ -121,6 +122,16 @@ def _jobs(overrides: list[str]) -> list[list[str]]:
         for o in config.parse(overrides)
     ]
     return [list(job) for job in itertools.product(*choices)]
+
+
+def _refuse_launch(overrides: list[str]) -> None:
+    """Refuse to do here what a cluster was meant to do."""
+    for override in config.parse(overrides):
+        if override.key_or_group.split(".")[0] == "launch":
+            raise ConfigError(
+                f"{override.input_line}: `lstmlab run` does its run in this process; launchers are for studies, as in "
+                "`lstmlab study study=variants launch=slurm`. Hydra's own are chosen with -m hydra/launcher=NAME."
+            )
 
 
 def _launcher(overrides: list[str]) -> str:

@@ -18,14 +18,13 @@ def status(rest: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="lstmlab status", description="How the runs of each study stand.")
     parser.add_argument("study", nargs="*", metavar="STUDY", help="names of studies (default: all that were begun)")
     parser.add_argument("-v", "--verbose", action="store_true", help="list finished and queued runs too")
-    parser.add_argument("--outputs", metavar="DIR", help="where they are (default: where runs are written to)")
-    given = parser.parse_args(rest)
+    outputs, given = _parse(parser, rest)
     from lstmlab.studies import status
 
-    outputs = paths.outputs(given.outputs)
     begun = status.studies(outputs)
     if not begun:
-        print(f"no study was begun in {outputs}")
+        print(f"no study was begun in {outputs}; outputs=DIR says where else to look")
+        return 0
     for name in _chosen(given.study, begun):
         standings = list(status.standings(outputs, begun[name]))
         counts = Counter(s.state for s in standings)
@@ -34,6 +33,14 @@ def status(rest: Sequence[str]) -> int:
             if given.verbose or s.state in ("running", "stale", "failed"):
                 print(f"  {s.state:<8}{s.name}  {s.detail}")
     return 0
+
+
+def _parse(parser: argparse.ArgumentParser, rest: Sequence[str]) -> tuple[Path, argparse.Namespace]:
+    """Return the folder that ``outputs=DIR`` names, or where runs are written to, and what else was given."""
+    parser.epilog = "outputs=DIR says where the runs are (default: where they are written to)."
+    named = [r.partition("=")[2] for r in rest if r.startswith("outputs=")]
+    given = parser.parse_args([r for r in rest if not r.startswith("outputs=")])
+    return paths.outputs(named[-1] if named else None), given
 
 
 def _chosen(names: Sequence[str], begun: dict[str, list[str]]) -> Sequence[str]:
@@ -49,11 +56,9 @@ def export(rest: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="lstmlab study export", description="Write finished runs to one file.")
     parser.add_argument("archive", metavar="FILE.tar", help="the file that is written")
     parser.add_argument("study", nargs="*", metavar="STUDY", help="names of studies (default: all that were begun)")
-    parser.add_argument("--outputs", metavar="DIR", help="where they are (default: where runs are written to)")
-    given = parser.parse_args(rest)
+    outputs, given = _parse(parser, rest)
     from lstmlab.studies import archive, status
 
-    outputs = paths.outputs(given.outputs)
     begun = status.studies(outputs)
     names = dict.fromkeys(run for name in _chosen(given.study, begun) for run in begun[name])
     done = archive.export_runs(outputs / "runs", names, Path(given.archive))
@@ -67,11 +72,10 @@ def import_(rest: Sequence[str]) -> int:
         prog="lstmlab study import", description="Take runs from a file; what is finished here is never overwritten."
     )
     parser.add_argument("archive", metavar="FILE.tar", help="a file that `lstmlab study export` wrote")
-    parser.add_argument("--outputs", metavar="DIR", help="where they go (default: where runs are written to)")
-    given = parser.parse_args(rest)
+    outputs, given = _parse(parser, rest)
     from lstmlab.studies.archive import import_runs
 
-    took = import_runs(Path(given.archive), paths.outputs(given.outputs) / "runs")
+    took = import_runs(Path(given.archive), outputs / "runs")
     print(f"{len(took.new)} runs are new, {len(took.known)} were here with the same result")
     for name in took.different:
         print(f"lstmlab: {name} has another result here, which is kept", file=sys.stderr)
@@ -85,11 +89,9 @@ def prune(rest: Sequence[str]) -> int:
         description="List runs that no study here consists of: of older code, other settings, or single runs.",
     )
     parser.add_argument("--delete", action="store_true", help="delete what is listed")
-    parser.add_argument("--outputs", metavar="DIR", help="where they are (default: where runs are written to)")
-    given = parser.parse_args(rest)
+    outputs, given = _parse(parser, rest)
     from lstmlab.studies import archive, claims, status
 
-    outputs = paths.outputs(given.outputs)
     planned = [run for runs in status.studies(outputs).values() for run in runs]
     found = [f for f in archive.unplanned(outputs, planned) if claims.Observer().alive(f) is None]
     size = sum(file.stat().st_size for folder in found for file in folder.glob("*"))

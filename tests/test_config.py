@@ -54,3 +54,10 @@ def test_overrides_reach_the_typed_config() -> None:
 def test_a_task_brings_its_training_settings_and_another_can_be_chosen() -> None:
     assert compose(["task=adding"]).train.steps != compose(["task=climate"]).train.steps
     assert compose(["task=adding", "train=climate"]).train == compose(["task=climate"]).train
+
+
+def test_a_key_of_another_launcher_is_named_as_such() -> None:
+    with pytest.raises(LstmlabError, match=r"no key 'launch.address' here; it is one of launch=dask"):
+        compose(["launch.address=tcp://host:1"])
+    with pytest.raises(LstmlabError, match=r"one of launch=dask and launch=slurm|one of launch=slurm and launch=dask"):
+        compose(["launch.minutes=5"])

@@ -122,6 +122,7 @@ def test_a_launcher_that_is_not_installed_is_named(tmp_path: Path) -> None:
         (["hydra/launcher=jobllib"], "jobllib"),
         (["hydra/launcher=joblib", "hydra.launcher.jobs=2"], "jobs"),
         (["hydra/launcher=joblib", "cell=vanilla,pephole"], "Did you mean 'peephole'"),
+        (["launch=slurm"], "launchers are for studies"),
     ],
 )
 def test_every_job_is_checked_before_the_first_starts(

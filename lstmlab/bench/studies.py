@@ -132,7 +132,7 @@ def _listing(outputs: Path, result: Result) -> Iterator[str]:
     seconds = time.perf_counter() - began
     yield f"listing:    {STORED:,} runs in {seconds:.2f} s, {(_memory() - before) / 1e6:.0f} MB"
     began = time.perf_counter()
-    command = [sys.executable, "-m", "lstmlab", "status", "--outputs", str(outputs)]
+    command = [sys.executable, "-m", "lstmlab", "status", f"outputs={outputs}"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     yield f"status:     `lstmlab status` of them in {time.perf_counter() - began:.2f} s: {said.strip()}"
 

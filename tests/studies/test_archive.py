@@ -62,7 +62,7 @@ def test_a_finished_run_with_another_result_is_kept(archive: Path, tmp_path: Pat
     took = import_runs(archive, runs)
     assert took.different == [name]
     assert json.loads(path.read_text()) == result
-    assert main(["study", "import", str(archive), "--outputs", str(tmp_path / "there")]) == 1
+    assert main(["study", "import", str(archive), f"outputs={tmp_path / 'there'}"]) == 1
 
 
 def test_what_was_begun_and_not_finished_gives_way(archive: Path, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_prune_lists_what_no_study_has_and_deletes_it_when_told(
     outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(outputs, tmp_path / "copy")
-    arguments = ["study", "prune", "--outputs", str(tmp_path / "copy")]
+    arguments = ["study", "prune", f"outputs={tmp_path / 'copy'}"]
     assert main(arguments) == 0
     assert "adding-vanilla-s7-0123456789abcdef\n1 runs, 0.0 MB, would be deleted" in capsys.readouterr().out
     assert main([*arguments, "--delete"]) == 0

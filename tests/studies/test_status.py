@@ -58,14 +58,14 @@ def test_a_claim_of_another_machine_is_judged_by_its_last_sign_of_life(outputs: 
 
 
 def test_the_command_counts_and_lists_what_needs_a_look(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--outputs", str(outputs)]) == 0
+    assert main(["status", f"outputs={outputs}"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("variants: 1 running, 1 stale, 2 queued, 2 failed, 1 done\n")
     assert f"failed  {NAMES[1]}  it rained" in said
     assert NAMES[0] not in said
-    assert main(["status", "-v", "--outputs", str(outputs), "variants"]) == 0
+    assert main(["status", "-v", f"outputs={outputs}", "variants"]) == 0
     assert f"done    {NAMES[0]}  MSE 0.25" in capsys.readouterr().out
-    assert main(["status", "--outputs", str(outputs), "varants"]) == 2
+    assert main(["status", f"outputs={outputs}", "varants"]) == 2
     assert "Did you mean 'variants'?" in capsys.readouterr().err
-    assert main(["status", "--outputs", str(outputs / "nowhere")]) == 0
+    assert main(["status", f"outputs={outputs / 'nowhere'}"]) == 0
     assert "no study was begun" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,6 +18,11 @@ from lstmlab.studies.launch.events import Options
 LOOPBACK = "127.0.0.1"
 CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
 SCHEMES = ("tcp://", "tls://")
+
+
+def say(text: str) -> None:
+    """Tell the user something that is no event of a run."""
+    print(f"lstmlab: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -35,6 +41,8 @@ def connected(config: DaskConfig, options: Options, threads: int, logs: Path) ->
     _check(config, options)
     client_of = _load("distributed").Client
     with _cluster(config, options, threads, logs) as cluster:
+        if config.address:
+            say(f"connecting to the Dask scheduler {config.address}")
         try:
             client = client_of(cluster or config.address, set_as_default=False)
         except (OSError, ImportError, TypeError, ValueError) as error:  # TypeError: TLS without certificates

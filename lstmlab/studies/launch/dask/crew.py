@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,15 +11,11 @@ from typing import Any
 from lstmlab import machine
 from lstmlab.errors import LstmlabError, some
 from lstmlab.schema import DaskConfig
+from lstmlab.studies.launch.dask.cluster import say
 
 REMIND = 60.0  # seconds between two lines that say what is waited for
 DECISIVE = ("lstmlab", "torch")  # versions that are part of what a run is
 TELLING = ("python", "numpy")  # versions that may show in the last digits
-
-
-def say(text: str) -> None:
-    """Tell the user something that is no event of a run."""
-    print(f"lstmlab: {text}", file=sys.stderr, flush=True)
 
 
 class Crew:

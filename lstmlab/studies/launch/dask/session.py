@@ -23,8 +23,8 @@ from lstmlab.schema import DaskConfig
 from lstmlab.studies import claims
 from lstmlab.studies.files import write
 from lstmlab.studies.launch.claimed import progress
-from lstmlab.studies.launch.dask.cluster import connected, describe, fill
-from lstmlab.studies.launch.dask.crew import Crew, say
+from lstmlab.studies.launch.dask.cluster import connected, describe, fill, say
+from lstmlab.studies.launch.dask.crew import Crew
 from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.store import Store, parse
 

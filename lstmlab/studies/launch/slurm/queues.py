@@ -200,7 +200,10 @@ def _submit(cluster: str, batch: Path, packs: Sequence[Pack], asked: dict[str, A
             return executor.submit_array([Task(str(pack.folder)) for pack in packs])
         except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
             said = [line for line in str(error).splitlines() if "error" in line.lower()] or [str(error)]
-            raise LstmlabError(f"The jobs cannot be submitted: {' '.join(said).strip()}") from None
+            raise LstmlabError(
+                f"The jobs cannot be submitted: {' '.join(said).strip()}. Where sbatch cannot be "
+                "used, launch.cluster=local does the same with processes of this machine."
+            ) from None
 
 
 @contextmanager
