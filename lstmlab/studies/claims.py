@@ -66,7 +66,8 @@ class Claim:
         self._over.set()
         self._thread.join()
         if not self.lost:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where nothing can be written, whatever failed before is the news
+                self.path.unlink(missing_ok=True)
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT):

@@ -90,7 +90,7 @@ def test_a_killed_job_costs_the_run_that_it_was_at(
     assert len(finished(tmp_path)) == 4
     (reason,) = failures(tmp_path)
     assert reason.startswith("its job ended: FAILED")
-    assert said.count("failed: ") == 1
+    assert said.count("failed: adding/") == 1
     assert list(Path(reason.rpartition("logs are in ")[2]).glob("*_log.err"))
     again = rerun(tmp_path)
     assert len(again.trained) == 1
