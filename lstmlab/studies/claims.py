@@ -104,6 +104,12 @@ def holder(folder: Path) -> Holder | None:
     return read(path) if path else None
 
 
+def holder_name(folder: Path) -> str:
+    """Return who has claimed a run, as messages name them."""
+    found = holder(folder)
+    return found.name if found else "another process"
+
+
 class Observer:
     """Remembers the claims that it has seen, and since when they have not changed."""
 

@@ -72,8 +72,7 @@ def execute_run(
     folder = store.folder(spec)
     with claims.hold(folder, terms.stale) as claim:
         if claim is None:
-            other = claims.holder(folder)
-            raise Elsewhere(other.name if other else "another process")
+            raise Elsewhere(claims.holder_name(folder))
         former = store.result(spec)
         if former is not None and former["status"] == "done":
             return former

@@ -73,7 +73,7 @@ def lead(spec: Spec, store: Store, group: Group, terms: Terms) -> None:
         if claim is None or (former is not None and former["status"] == "done"):
             group.told({"begin": False})
             if claim is None:
-                raise Elsewhere(other.name if (other := claims.holder(folder)) else "another process")
+                raise Elsewhere(claims.holder_name(folder))
             return
         store.begin(spec)
         tracking = Tracking(terms.trackers, spec, store, to_stderr)

@@ -15,15 +15,13 @@ from collections.abc import Callable
 
 import psutil
 
-from lstmlab.studies.claims import hold
+from lstmlab.studies.launch.death import record_death
 from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.launch.log import Log
 from lstmlab.studies.store import Store, parse
 
 LOOK_EVERY = 0.25  # seconds between two looks at what a worker needs
-SETTLE = (
-    0.5  # seconds in which the signal that ended a worker may reach us too, where it was sent to all processes of a job
-)
+SETTLE = 0.5  # seconds in which a signal may reach us too that ended a worker with all other processes of a job
 PATIENCE = 10.0  # seconds that a worker has to write a checkpoint when it is stopped
 GIB = 1024**3
 
@@ -53,11 +51,7 @@ class Process:
         if reason is None or self._stopped.wait(SETTLE):
             return
         self._process = None
-        with hold(self.store.folder(job.spec)) as claim:
-            if claim is None:
-                tell(Event(job.spec, elsewhere="another driver"))
-            else:
-                tell(Event(job.spec, result=self.store.fail(job.spec, reason)))
+        tell(record_death(job.spec, self.store, reason))
 
     def stop(self) -> None:
         """End the process, one that is just being started too; a run in hand writes a checkpoint first."""

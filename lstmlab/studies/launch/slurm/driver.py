@@ -18,6 +18,7 @@ from lstmlab.schema import SlurmConfig
 from lstmlab.studies import claims
 from lstmlab.studies.files import write
 from lstmlab.studies.launch.claimed import progress
+from lstmlab.studies.launch.death import record_death
 from lstmlab.studies.launch.events import Event, Job, Options
 from lstmlab.studies.launch.slurm.packs import FOLDER, STOP, Pack, State, packs_of, write_pack
 from lstmlab.studies.launch.slurm.queues import Queue, open_queue
@@ -210,12 +211,7 @@ class _Driver:
         holder = claims.holder(folder)
         if holder is not None and holder.host != host:
             return Event(job.spec, elsewhere=holder.name)
-        with claims.hold(folder, claims.generation(folder)) as claim:
-            if claim is None:
-                return Event(job.spec, elsewhere="another process")
-            result = self.store.result(job.spec)
-            done = result is not None and result["status"] == "done"
-            return Event(job.spec, result=result if done else self.store.fail(job.spec, reason))
+        return record_death(job.spec, self.store, reason, claims.generation(folder))
 
     def _end(self) -> None:
         """Let the runs at work end, and nothing more begin."""
