@@ -124,6 +124,7 @@ class Board:
             self._end(run, event.result, None if former is None else now - run.begun)
         elif event.left:  # a trial that need not go on: nothing more comes of it
             self._running.pop(id, None)
+            self._elsewhere.pop(id, None)
             self._done += 1
         elif event.elsewhere:
             self._running.pop(id, None)

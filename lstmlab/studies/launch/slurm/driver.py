@@ -138,7 +138,7 @@ class _Driver:
         """Make a batch ours, unless the driver that submitted it lives."""
         if self.observer.alive(batch) is not None:
             return False
-        ours = self.claimed.enter_context(claims.hold(batch, claims.generation(batch))) is not None
+        ours = self.claimed.enter_context(claims.hold(batch, self.observer.silent(batch))) is not None
         if ours:
             self.batches.append(batch)
         return ours
