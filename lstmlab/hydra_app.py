@@ -9,12 +9,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +24,7 @@ from omegaconf import DictConfig
 from lstmlab import config, paths
 from lstmlab.errors import LstmlabError, TrainingError
 from lstmlab.machine import cores
-from lstmlab.studies.files import failure, write
+from lstmlab.studies.files import scratch, write
 from lstmlab.studies.run import Run, run_settings
 from lstmlab.validation import ConfigError
 
@@ -78,7 +76,7 @@ def main(arguments: list[str]) -> int:
             at = arguments.index(given.overrides[0]) if given.overrides else len(arguments)
             needed = max(settings.run.train.cores for settings in checked)
             arguments = [*arguments[:at], *_defaults(folder, launcher, needed), *arguments[at:]]
-    with _reports(folder) as reports:
+    with scratch(folder, ".outcomes-") if folder else nullcontext() as reports:
         multirun = folder is not None
 
         @hydra.main(version_base="1.3", config_path=str(paths.assets("conf")), config_name="config")
@@ -156,23 +154,6 @@ def _defaults(folder: Path, launcher: str, needed: int) -> list[str]:
     shares |= dict.fromkeys(("submitit_local", "submitit_slurm"), f"cpus_per_task={needed}")
     share = [f"hydra.launcher.{shares[launcher]}"] if launcher in shares else []
     return [f"hydra.sweep.dir='{folder}'", *share]
-
-
-@contextmanager
-def _reports(folder: Path | None) -> Iterator[Path | None]:
-    """Give a folder for the outcomes of the jobs of a multirun."""
-    if folder is None:
-        yield None
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        reports = Path(tempfile.mkdtemp(prefix=".outcomes-", dir=folder))
-    except OSError as error:
-        raise failure(folder, error) from error
-    try:
-        yield reports
-    finally:
-        shutil.rmtree(reports, ignore_errors=True)
 
 
 def _report(outcome: Outcome, reports: Path) -> None:

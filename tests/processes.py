@@ -69,6 +69,11 @@ def gone(pid: int) -> bool:
         return True
 
 
+def at_work(outputs: Path, runs: int = 1) -> bool:
+    """Whether so many runs have written a checkpoint and not ended."""
+    return len(list(outputs.glob("runs/*/checkpoint.safetensors"))) >= runs
+
+
 def finished(outputs: Path) -> dict[str, int]:
     """When each run that has ended did so, by folder name."""
     return {f.parent.name: f.stat().st_mtime_ns for f in outputs.glob("runs/*/result.json")}

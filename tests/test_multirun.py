@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT, TINY
+from leaky import CELL, write_plugin
 from slurm_cluster import slurm
 
 from lstmlab import cli
@@ -19,23 +20,6 @@ from lstmlab.machine import cores
 
 __all__ = ["slurm"]  # a fixture
 TIMES = {"seconds", "seconds_per_step", "started", "wall_seconds"}
-# A cell that no file of conf describes, from a plugin below the working directory.
-PLUGIN = '''"""A cell of my own."""
-
-from lstmlab import Cell, cell, sigmoid, tanh
-
-
-@cell("leaky")
-class Leaky(Cell):
-    """A state that leaks through one gate."""
-
-    gates = ("f", "g")
-    states = ("h",)
-
-    def step(self, f, g, *, h):
-        f = sigmoid(f)
-        return {"h": f * h + (1 - f) * tanh(g)}
-'''
 RUNS = [*TINY, "cell=leaky", "engine=reference", "seed=0,1", "train.steps=20"]
 WILD = ["train.clip_norm=null", "train.schedule=constant"]
 
@@ -56,8 +40,7 @@ def facts_of(outputs: Path) -> dict[str, dict[str, object]]:
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with a plugin, and a study done in it."""
     folder = tmp_path_factory.mktemp("work")
-    (folder / "plugins" / "mine").mkdir(parents=True)
-    (folder / "plugins" / "mine" / "plugin.py").write_text(PLUGIN)
+    write_plugin(folder, "mine", CELL)
     done = lstmlab("study", *RUNS, *WILD, "train.learning_rate=0.01", "launch=serial", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder

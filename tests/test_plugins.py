@@ -9,27 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY
-
-CELL = '''
-"""A cell from outside."""
-from lstmlab import Cell, cell, sigmoid, tanh
-
-@cell("leaky")
-class Leaky(Cell):
-    """One gate that leaks."""
-    gates = ("f", "g")
-    states = ("h",)
-
-    def step(self, f, g, *, h):
-        f = sigmoid(f)
-        return {"h": f * h + (1 - f) * tanh(g)}
-'''
-
-
-def write_plugin(root: Path, name: str, text: str) -> None:
-    folder = root / "plugins" / name
-    folder.mkdir(parents=True)
-    (folder / "plugin.py").write_text(text)
+from leaky import CELL, write_plugin
 
 
 def lstmlab(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

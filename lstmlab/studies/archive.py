@@ -7,9 +7,7 @@ import io
 import json
 import os
 import re
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import IO
 
 from lstmlab.errors import LstmlabError
 from lstmlab.progress import bar
-from lstmlab.studies.files import StorageError, failure, writing
+from lstmlab.studies.files import StorageError, failure, scratch, writing
 from lstmlab.studies.status import result_of
 
 MANIFEST = "manifest.json"
@@ -68,19 +66,12 @@ def import_runs(source: Path, runs: Path) -> Imported:
     Raises:
         LstmlabError: when the archive is damaged, or holds what no archive of ours holds; nothing is taken then.
     """
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=".import.", dir=runs))
-    except OSError as error:
-        raise failure(runs, error) from error
-    try:
+    with scratch(runs, ".import.") as place:
         names = _unpack(source, place)
         imported = Imported()
         for name in names:
             _take(place / name, runs / name, imported)
         return imported
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _unpack(source: Path, place: Path) -> list[str]:

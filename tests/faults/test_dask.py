@@ -12,7 +12,7 @@ import psutil
 import pytest
 from dask_cluster import QUICK, DaskCluster, dask_cluster
 from disturbed import STUDY, Table, rerun
-from processes import Start, finished, gone, needs_proc, wait_for
+from processes import Start, at_work, finished, gone, needs_proc, wait_for
 
 pytestmark = needs_proc
 
@@ -33,10 +33,6 @@ def outputs(tmp_path: Path) -> Path:
 def below(pid: int, module: str) -> list[psutil.Process]:
     """Processes of a module that a process has started, directly or not."""
     return [p for p in psutil.Process(pid).children(recursive=True) if module in " ".join(p.cmdline())]
-
-
-def at_work(outputs: Path, runs: int = 1) -> bool:
-    return len(list(outputs.glob("runs/*/checkpoint.safetensors"))) >= runs
 
 
 def on(cluster: DaskCluster, *more: str) -> list[str]:

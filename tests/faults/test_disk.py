@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from disturbed import STUDY, Table, rerun
-from processes import Start, finished, needs_proc, wait_for
+from processes import Start, at_work, finished, needs_proc, wait_for
 
 pytestmark = needs_proc
 OBEYING = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")  # root without the right to write anywhere
@@ -100,7 +100,7 @@ def test_a_folder_that_turns_read_only(tmp_path: Path, start: Start, undisturbed
 def interrupted(start: Start, outputs: Path) -> Path:
     """Return the folder of a run that was left with a checkpoint."""
     driver = start(outputs, *STUDY)
-    wait_for(lambda: list(outputs.glob("runs/*/checkpoint.safetensors")))
+    wait_for(lambda: at_work(outputs))
     os.kill(driver.pid, signal.SIGINT)
     time.sleep(0.3)
     os.kill(driver.pid, signal.SIGINT)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from disturbed import STUDY, Table, rerun
-from processes import Start, finished, needs_proc, wait_for
+from processes import Start, at_work, finished, needs_proc, wait_for
 
 pytestmark = needs_proc
 
@@ -23,7 +23,7 @@ def test_a_killed_process_of_joblib_ends_the_sweep_with_a_line(
     tmp_path: Path, start: Start, undisturbed: Table
 ) -> None:
     sweep = start(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *STUDY, command=("run", "-m"))
-    wait_for(lambda: finished(tmp_path) and list(tmp_path.glob("runs/*/checkpoint.safetensors")))
+    wait_for(lambda: finished(tmp_path) and at_work(tmp_path))
     claim, *_ = tmp_path.glob("runs/*/claim-*.json")
     os.kill(json.loads(claim.read_text())["pid"], signal.SIGKILL)
     _, said = sweep.communicate(timeout=60)

@@ -10,14 +10,10 @@ from pathlib import Path
 import pytest
 from disturbed import STUDY, Table, rerun, table_of
 from jupyter_client.manager import KernelManager
-from processes import Start, finished, gone, needs_proc, wait_for, workers_of
+from processes import Start, at_work, finished, gone, needs_proc, wait_for, workers_of
 
 pytestmark = needs_proc
 IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script's `command &` starts it
-
-
-def at_work(outputs: Path, runs: int = 1) -> bool:
-    return len(list(outputs.glob("runs/*/checkpoint.safetensors"))) >= runs
 
 
 @pytest.mark.fault(

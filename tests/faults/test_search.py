@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from disturbed import STUDY, Table, rerun
-from processes import Start, finished, gone, needs_proc, wait_for, workers_of
+from processes import Start, at_work, finished, gone, needs_proc, wait_for, workers_of
 
 pytestmark = [needs_proc, pytest.mark.slow]
 SEARCH = [*STUDY, "seed=0", "study.search=tpe", "study.trials=10", "study.prune_after=2", "study.prune_warmup=0.3"]
@@ -47,7 +47,7 @@ def test_a_killed_driver_of_a_search(tmp_path: Path, start: Start, searched: tup
 )
 def test_a_killed_worker_of_a_search(tmp_path: Path, start: Start, searched: tuple[Table, bytes]) -> None:
     driver = start(tmp_path, *SEARCH)
-    wait_for(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
+    wait_for(lambda: at_work(tmp_path))
     os.kill(workers_of(driver.pid)[0], signal.SIGKILL)
     said, shown = driver.communicate(timeout=180)
     assert driver.returncode == 0

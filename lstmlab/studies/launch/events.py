@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from lstmlab.schema import LaunchConfig
@@ -92,6 +92,11 @@ class Options:
     paces: Mapping[Spec, Pace] = field(default_factory=dict)
     asked: int | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What another machine has to know of ``config`` to do a run, as the values of a `LaunchConfig`."""
+        return {key.name: getattr(self.config, key.name) for key in fields(LaunchConfig)}
 
 
 Launcher = Callable[[Sequence[Job], Store, Options], Generator[Event]]

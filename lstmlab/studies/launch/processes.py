@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator, Sequence
 
 from lstmlab.studies.launch.events import Event, Job, Options
-from lstmlab.studies.launch.process import Process
+from lstmlab.studies.launch.process import Process, stop_all
 from lstmlab.studies.store import Store
 
 Heard = queue.SimpleQueue[Event | BaseException | None]
@@ -36,11 +36,7 @@ def processes(jobs: Sequence[Job], store: Store, options: Options) -> Generator[
             else:
                 yield event
     finally:
-        stopping = [threading.Thread(target=feeder.process.stop) for feeder in pool]
-        for thread in stopping:
-            thread.start()
-        for thread in stopping:
-            thread.join()
+        stop_all(feeder.process for feeder in pool)
 
 
 class _Feeder(threading.Thread):

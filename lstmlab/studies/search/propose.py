@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lstmlab.studies.search.pair import Pair
 from lstmlab.studies.search.space import Settings
-from lstmlab.studies.search.trials import STATES, Trial
+from lstmlab.studies.search.trials import THEIRS, Trial, quiet
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -28,21 +27,15 @@ def propose(pair: Pair, trials: Sequence[Trial], number: int) -> Settings:
         trials: all with smaller numbers.
         number: of the trial, from 0 on.
     """
-    from optuna import create_study, exceptions, logging
+    from optuna import create_study
 
     if number == 0 and (usual := pair.usual()):
         return usual
     first = pair.first_of_round(number)
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
-            study = create_study(direction=pair.direction, sampler=_sampler(pair, number))
-            study.add_trials([_of_optuna(pair, t, known=t.number < first) for t in trials[:number]])
-            drawn = study.ask(pair.distributions).params
-    finally:
-        logging.set_verbosity(level)
+    with quiet():
+        study = create_study(direction=pair.direction, sampler=_sampler(pair, number))
+        study.add_trials([_of_optuna(pair, t, known=t.number < first) for t in trials[:number]])
+        drawn = study.ask(pair.distributions).params
     return {axis.key: axis.readable(drawn[axis.key]) for axis in pair.axes}
 
 
@@ -60,9 +53,8 @@ def _of_optuna(pair: Pair, trial: Trial, known: bool) -> FrozenTrial:
     """Return a trial as Optuna's samplers see it: without its outcome where that is not ``known`` yet."""
     from optuna.trial import TrialState, create_trial
 
-    state = next(theirs for theirs, ours in STATES.items() if ours == (trial.state if known else "running"))
     return create_trial(
-        state=TrialState[state],
+        state=TrialState[THEIRS[trial.state if known else "running"]],
         value=trial.value if known else None,
         params=trial.settings,
         distributions=pair.distributions,

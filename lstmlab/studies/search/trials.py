@@ -26,6 +26,7 @@ Direction = Literal["minimize", "maximize"]
 JOURNAL = "search.journal"
 LOOK_EVERY = 0.1  # seconds between two looks whether another driver is through
 STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}  # Optuna's, and ours
+THEIRS = {ours: theirs for theirs, ours in STATES.items()}
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Trials:
         """Write down what came of a trial, unless that is there already."""
         from optuna.trial import TrialState
 
-        state = next(TrialState[theirs] for theirs, ours in STATES.items() if ours == trial.state)
+        state = TrialState[THEIRS[trial.state]]
         with self._accessing():
             study = self._storage.get_study_id_from_name(name)
             id = self._storage.get_trial_id_from_study_id_trial_number(study, trial.number)
@@ -131,15 +132,12 @@ class Trials:
 
     @contextmanager
     def _accessing(self) -> Iterator[None]:
-        """Keep Optuna quiet, and say where something goes wrong, and what to do."""
+        """Say where something goes wrong, and what to do."""
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
-        level = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            with quiet():
                 yield
         except OSError as error:
             raise failure(self.path, error) from error
@@ -150,8 +148,21 @@ class Trials:
                 f"{self.path} is damaged: {error}. Delete it and repeat the command: the same trials are asked for "
                 "again, and finished runs are taken from the store."
             ) from error
-        finally:
-            optuna.logging.set_verbosity(level)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let Optuna say nothing: what goes wrong is raised, and said by us."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
 
 
 def _trial(stored: FrozenTrial) -> Trial:

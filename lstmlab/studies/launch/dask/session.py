@@ -40,7 +40,7 @@ def dask(jobs: Sequence[Job], store: Store, options: Options) -> Generator[Event
         LstmlabError: when there is no scheduler, or it is lost, or no worker can do the runs.
     """
     config = cast(DaskConfig, options.config)
-    threads = max(job.spec.config.train.threads * job.spec.config.train.devices for job in jobs)
+    threads = max(job.spec.config.train.cores for job in jobs)
     name = uuid.uuid4().hex
     with connected(config, options, threads, store.outputs / LOGS) as client, _probe(store, name) as probe:
         say(describe(client))
@@ -70,7 +70,6 @@ class _Session:
         self.todo = deque(jobs)
         self.working: dict[Any, tuple[Job, str]] = {}  # future -> what it does, and where
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.limits = {key: getattr(options.config, key) for key in ("name", "memory_limit", "time_limit")}
         self.looked = 0.0
         self.ending = self.lost = False
 
@@ -98,7 +97,7 @@ class _Session:
             self._submit(self.todo.popleft(), address)
 
     def _submit(self, job: Job, address: str) -> None:
-        request = job.request(self.store, self.options) | {"verify": True, "launch": self.limits}
+        request = job.request(self.store, self.options) | {"verify": True, "launch": self.options.limits}
         future = self.client.submit(
             self.remote.do,
             self.crew.study,

@@ -24,7 +24,7 @@ from lstmlab.schema import CellConfig, EngineConfig, LaunchConfig, RunConfig, Ta
 from lstmlab.studies.files import StorageError
 from lstmlab.studies.identity import Spec
 from lstmlab.studies.launch.events import Event, Given, Job, Options
-from lstmlab.studies.launch.process import Process
+from lstmlab.studies.launch.process import Process, stop_all
 from lstmlab.studies.store import Store
 
 IDLE = 60.0  # seconds after which a process without work ends
@@ -118,11 +118,8 @@ class _Pool:
             self._stopped = True
             for timer in self._idle.values():
                 timer.cancel()
-            stopping = [threading.Thread(target=process.stop) for process in (*self._idle, *self._busy)]
-        for thread in stopping:
-            thread.start()
-        for thread in stopping:
-            thread.join()
+            stopping = [*self._idle, *self._busy]
+        stop_all(stopping)
 
     def _take(self) -> Process | None:
         if not self._idle:

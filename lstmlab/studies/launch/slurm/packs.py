@@ -106,11 +106,10 @@ class Pack:
 
 def write_pack(folder: Path, jobs: Sequence[Job], store: Store, options: Options) -> Pack:
     """Write down what a job has to do."""
-    limits = {key: getattr(options.config, key) for key in ("name", "memory_limit", "time_limit")}
     content = {
         "names": [job.spec.name for job in jobs],
         "requests": [job.request(store, options) for job in jobs],
-        "launch": limits,
+        "launch": options.limits,
     }
     write(folder / "pack.json", json.dumps(content).encode())
     return Pack(folder)
